@@ -1,0 +1,150 @@
+-- The whole schema as it is now. Migrations build the same one step by step; tests/laws/test_schema.py compares the two.
+-- Every table of the hot path begins with bucket, and bucket is the first column of each of its keys (architecture.md, Storage).
+-- No foreign keys, sequences or triggers on the hot path: the writing transaction keeps the tables in step.
+
+-- Identity
+
+-- One row per reference, for ever. scope is the first byte of the hash, so a lookup names one bucket.
+-- It also holds order claims and system references; the kind is part of the hashed text.
+create table event_refs (
+    scope          smallint not null,
+    reference_hash bytea    not null check (octet_length(reference_hash) = 32),
+    event_id       uuid     not null,  -- the event that answers for this reference
+    primary key (scope, reference_hash)
+);
+
+-- The only place where the integrator's id stands in clear. Erasure deletes the row.
+create table identities (
+    bucket          smallint not null,  -- hash of the external id
+    external_id     text collate "C" not null check (char_length(external_id) between 1 and 255),
+    customer_id     uuid     not null,
+    customer_bucket smallint not null,
+    primary key (bucket, external_id)
+);
+
+-- Customers: the row that is locked, and what was folded of their events (a cache but for id, keys and created_at)
+create table customers (
+    bucket           smallint    not null check (bucket between 0 and 255),
+    id               uuid        not null,
+    created_at       timestamptz not null,  -- when first recorded
+    seq              bigint      not null check (seq >= 0),  -- the last sequence number given to an event
+    tier             text,
+    tier_since       timestamptz,
+    orders           integer     not null default 0,  -- orders opened and not fully refunded
+    counts           jsonb       not null default '{}',  -- event type → events recorded
+    attributes       jsonb       not null default '{}',  -- those that are not personal
+    tags             text[]      not null default '{}',
+    last_activity_at timestamptz,  -- latest occurred_at of an event of an activity type
+    due_at           timestamptz,  -- when the next thing of this customer falls due
+    personal_key     uuid,
+    personal         bytea,  -- sealed: external id and personal attributes
+    primary key (bucket, id)
+) with (fillfactor = 80);
+
+-- One sealing key per customer, itself sealed by the master key. Erasure deletes the row.
+create table personal_keys (
+    bucket smallint not null,
+    id     uuid     not null,
+    sealed bytea    not null,
+    primary key (bucket, id)
+);
+
+-- Points per state; program is where points come from, so a wallet sums to zero. A cache of postings.
+create table balances (
+    bucket      smallint not null,
+    customer_id uuid     not null,
+    wallet      text     not null,
+    program     bigint   not null check (program <= 0 or debt < 0 or forgiven < 0),
+    pending     bigint   not null check (pending >= 0),
+    available   bigint   not null check (available between 0 and 9007199254740991),
+    reserved    bigint   not null check (reserved >= 0),
+    spent       bigint   not null check (spent >= 0),
+    expired     bigint   not null check (expired >= 0),
+    debt        bigint   not null check (debt <= 0),
+    forgiven    bigint   not null check (forgiven <= 0),
+    qualifying  bigint   not null,  -- of lifetime, what counts for tiers
+    primary key (bucket, customer_id, wallet),
+    check (program + pending + available + reserved + spent + expired + debt + forgiven = 0),
+    check (available = 0 or debt = 0)
+) with (fillfactor = 80);
+
+-- What a rule's limits have used up per customer and period. A cache of postings.
+create table limit_uses (
+    bucket      smallint not null,
+    customer_id uuid     not null,
+    rule        text     not null,
+    period      text     not null,  -- day 2026-11-20, week 2026-W47, month 2026-11, year 2026, ever
+    times       integer  not null check (times >= 0),
+    points      bigint   not null check (points >= 0),
+    primary key (bucket, customer_id, rule, period)
+);
+
+-- Events and the ledger: write-once
+
+-- id is a UUIDv7: its milliseconds are recorded_at, its first 8 random bits the bucket. Partitions are months of id.
+create table events (
+    bucket        smallint    not null,
+    id            uuid        not null,
+    customer_id   uuid        not null,
+    seq           bigint      not null check (seq > 0),
+    type          text        not null,
+    occurred_at   timestamptz not null,
+    source        text        not null,
+    source_detail text,
+    actor         text,
+    signed        boolean     not null,
+    parent        uuid,  -- the event that caused it
+    depth         smallint    not null check (depth between 0 and 5),
+    caused        smallint    not null,  -- events caused by it; they carry the next seqs
+    outcome       text        not null check (outcome in ('applied', 'waiting_for_order')),
+    revision      integer     not null,  -- the program revision that judged it
+    properties    jsonb       not null,  -- coerced; declared numbers as decimal text
+    inputs        jsonb,  -- what its rules read beyond properties; null: nothing
+    after         jsonb       not null,  -- wallets and tier after it and everything it caused
+    warnings      jsonb,
+    personal_key  uuid,
+    personal      bytea,  -- sealed: reference, personal properties, ip, user agent
+    primary key (bucket, id)
+) partition by range (id);
+create index events_history on events (bucket, customer_id, seq);
+create index events_log on events (id);
+
+-- One movement of points between two states.
+create table postings (
+    bucket      smallint    not null,
+    event_id    uuid        not null,
+    n           smallint    not null,
+    customer_id uuid        not null,
+    seq         bigint      not null,  -- of its event
+    wallet      text        not null,
+    from_state  text        not null,
+    to_state    text        not null check (to_state <> from_state),
+    points      bigint      not null check (points > 0),
+    qualifying  boolean     not null,
+    lot_event   uuid        not null,  -- the lot: its earning event and number
+    lot_n       smallint    not null,
+    occurred_at timestamptz not null,  -- of the event, or the due time
+    reason      text        not null,
+    rule        text,  -- awards: the rule,
+    base        numeric,  -- what its formula gave,
+    multiplier  numeric,  -- the tier multiplier used,
+    cap         text,  -- the limit that cut it
+    primary key (bucket, event_id, n)
+) partition by range (event_id);
+create index postings_history on postings (bucket, customer_id, seq);
+
+-- Points that were earned together and end together. remaining is a cache of postings.
+create table lots (
+    bucket      smallint    not null,
+    event_id    uuid        not null,
+    n           smallint    not null,
+    customer_id uuid        not null,
+    wallet      text        not null,
+    earned_at   timestamptz not null,
+    expires_at  timestamptz,  -- first instant at which the points are gone; null: never
+    points      bigint      not null check (points > 0),
+    remaining   bigint      not null check (remaining between 0 and points),
+    primary key (bucket, event_id, n)
+);
+-- Consumption order; also finds what is due.
+create index lots_open on lots (bucket, customer_id, wallet, expires_at, earned_at) where remaining > 0;
