@@ -26,7 +26,7 @@ IMPURE = {
     *("signal", "socket", "socketserver", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time"),
     *("urllib", "warnings", "http", "inspect", "ast"),
 }
-PURE_PACKAGES = {"msgspec"}
+PURE_PACKAGES = {"msgspec", "ruamel"}  # bytes and text ↔ values
 CLOCKS = {"now", "today", "utcnow"}
 DOORS_OUT = {"open", "print", "input", "breakpoint", "eval", "exec", "__import__"}
 
@@ -65,7 +65,10 @@ def test_core_is_pure() -> None:
 
 
 def impurities(text: str) -> list[str]:
-    return [f"{line} {what}" for node in ast.walk(ast.parse(text)) for line, what in impurity(node)]
+    """Complaints by line. A likeness of names (`cutoff=`) is the one float that never meets a value."""
+    tree = ast.parse(text)
+    likeness = {node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "cutoff"}
+    return [f"{line} {what}" for node in ast.walk(tree) if node not in likeness for line, what in impurity(node)]
 
 
 def impurity(node: ast.AST) -> Iterator[tuple[int, str]]:
@@ -101,6 +104,7 @@ def is_impure(module: str) -> bool:
         ("def f():\n    from time import time", ["2 imports time"]),
         ("datetime.now(UTC)", ["1 reads a clock: now"]),
         ("print(1)", ["1 calls print"]),
+        ("get_close_matches(name, names, cutoff=0.6)", []),
         ("half = 0.5", ["1 writes a floating-point number"]),
     ],
 )
