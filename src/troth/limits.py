@@ -19,6 +19,7 @@ LIST_ITEMS = 200
 NUMBER_DIGITS = 36  # significant digits of any incoming number
 NUMBER_EXPONENT = 36  # absolute value of its decimal exponent
 NUMBER_PLACES = 16
+COUNT_MAX = 10**12  # events or orders of one customer, as a rule may read them
 AWARD_POINTS = 10**12
 BALANCE_POINTS = 2**53 - 1
 MULTIPLIER_MAX = 100
@@ -32,7 +33,12 @@ OCCURRED_YEAR_MIN = 1990
 EXPRESSION_CHARACTERS = 4_000
 EXPRESSION_TOKENS = 800
 EXPRESSION_DEPTH = 40
-EXPRESSION_CHAIN = 60
+EXPRESSION_CHAIN = 60  # operators in a row
+EXPRESSION_HEIGHT = 120  # of the syntax tree, chains and nesting together
+EXPRESSION_COST = 100_000  # node evaluations of one event, with every list full
+EXPRESSION_PROBLEMS = 100  # diagnostics of one expression
+EXPRESSION_ARGUMENTS = 60  # of one call or list
+EXPRESSION_TRACE = 400  # steps shown of one evaluation
 
 # Pipeline
 BATCH_EVENTS = 500  # events of one transaction
@@ -46,3 +52,39 @@ LOTS_PAGE = 100
 # Lists
 PAGE_ITEMS_DEFAULT = 50
 PAGE_ITEMS_MAX = 1_000
+
+# Keys and signatures
+KEY_CACHE_ENTRIES = 10_000
+KEY_CACHE_SECONDS = 5  # another process's revocation is obeyed within this time
+KEY_NAME_LENGTH = 100
+KEY_SCOPES = 50
+KEY_ORIGINS = 100
+KEY_ADDRESSES = 100
+SIGNATURE_SECONDS = 300  # how far a signed request's time may be from ours
+SIGNATURES_REMEMBERED = 100_000  # of the last 2 × SIGNATURE_SECONDS; beyond it signed requests get 503
+
+# Forms
+FORM_FIELDS = 1_000
+
+# The program
+PROGRAM_YAML_BYTES = 1 << 20  # YAML is read slowly, some 0.4 MB a second
+PROGRAM_NODES = 200_000  # values of a document, aliases expanded
+PROGRAM_DEPTH = 24
+PROGRAM_PROBLEMS = 500  # listed; the rest is counted
+PROGRAM_ID_LENGTH = 64
+PROGRAM_LABEL_LENGTH = 200
+PROGRAM_TEXT_LENGTH = 4_000  # descriptions, benefits, notes
+PROGRAM_REVISIONS_CACHED = 16
+EVENT_TYPES = 500
+PROPERTIES = 200  # of one event type, and of one object
+PROPERTY_DEPTH = 3  # lists and objects within each other
+PROPERTY_TEXT_LENGTH = 100_000
+PROPERTY_LIST_ITEMS = 1_000
+ENUM_VALUES = 1_000
+RULES = 2_000
+RULE_LIMITS = 10
+LEVELS = 50
+WALLETS = 20
+EXPIRY_MONTHS = 1_200
+DURATION_DAYS = 3_660
+PRIORITY = 1_000_000  # absolute value

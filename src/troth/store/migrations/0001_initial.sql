@@ -148,3 +148,21 @@ create table lots (
 );
 -- Consumption order; also finds what is due.
 create index lots_open on lots (bucket, customer_id, wallet, expires_at, earned_at) where remaining > 0;
+
+-- Keys
+
+-- API keys; their text is never stored. Few rows, read once per process and KEY_CACHE_SECONDS: no bucket.
+create table api_keys (
+    id             uuid        primary key,
+    hash           bytea       not null unique check (octet_length(hash) = 32),
+    name           text        not null check (char_length(name) between 1 and 100),
+    kind           text        not null check (kind in ('secret', 'publishable')),
+    mode           text        not null check (mode in ('development', 'production')),
+    scopes         text[]      not null,
+    origins        text[]      not null,
+    addresses      text[]      not null,
+    signing_secret bytea,  -- sealed by the master key; null: the key signs nothing
+    created_at     timestamptz not null,
+    expires_at     timestamptz,  -- first instant at which it is refused; null: never
+    revoked_at     timestamptz
+);
