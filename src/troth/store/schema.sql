@@ -33,7 +33,7 @@ create table customers (
     orders           integer     not null default 0,  -- orders opened and not fully refunded
     counts           jsonb       not null default '{}',  -- event type → events recorded
     attributes       jsonb       not null default '{}',  -- those that are not personal
-    tags             text[]      not null default '{}',
+    tags             jsonb       not null default '[]',
     last_activity_at timestamptz,  -- latest occurred_at of an event of an activity type
     due_at           timestamptz,  -- when the next thing of this customer falls due
     personal_key     uuid,
@@ -54,7 +54,7 @@ create table balances (
     bucket      smallint not null,
     customer_id uuid     not null,
     wallet      text     not null,
-    program     bigint   not null check (program <= 0 or debt < 0 or forgiven < 0),
+    program     bigint   not null,
     pending     bigint   not null check (pending >= 0),
     available   bigint   not null check (available between 0 and 9007199254740991),
     reserved    bigint   not null check (reserved >= 0),
@@ -113,7 +113,7 @@ create index events_log on events (id);
 create table postings (
     bucket      smallint    not null,
     event_id    uuid        not null,
-    n           smallint    not null,
+    n           integer     not null,
     customer_id uuid        not null,
     seq         bigint      not null,  -- of its event
     wallet      text        not null,

@@ -1,0 +1,75 @@
+"""Identifiers: UUIDv7 (RFC 9562) whose first eight random bits are a customer's bucket, and their printed forms.
+
+Everything random comes in as an argument. An id made here is final: it survives retries and bisection of its batch.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Literal
+from uuid import UUID
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_SERIAL_BITS = 20  # ids derived from one id: 2^19 on either side
+RANDOM_BITS = 66  # 4 bits after the bucket, 62 behind the variant
+
+
+def bucket_of(text: str) -> int:
+    """The bucket (0–255) that a new external id, or a hashed reference, falls into."""
+    return sha256(text.encode()).digest()[0]
+
+
+def uuid7(milliseconds: int, bucket: int, random: int) -> UUID:
+    """A UUIDv7 of Unix time in `milliseconds`; `random` gives RANDOM_BITS bits.
+
+    The last 20 bits start in their middle, so that `neighbour` never carries into the bits above.
+    """
+    rand_a = bucket << 4 | random >> 62 & 0xF
+    rand_b = (random & (1 << 62) - 1) >> _SERIAL_BITS << _SERIAL_BITS | 1 << _SERIAL_BITS - 1
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b)
+
+
+def neighbour(event_id: UUID, steps: int) -> UUID:
+    """The id `steps` after (or before) `event_id`: of events written together with it. Same time, same bucket."""
+    return UUID(int=event_id.int + steps)
+
+
+def recorded_at(event_id: UUID) -> datetime:
+    """The moment in the id, exact to the millisecond."""
+    return EPOCH + timedelta(milliseconds=event_id.int >> 80)
+
+
+def bucket_in(event_id: UUID) -> int:
+    """The customer's bucket that the id carries."""
+    return event_id.int >> 68 & 0xFF
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """The smallest id of that millisecond: a bound for ranges of ids by time."""
+    return UUID(int=((moment - EPOCH) // _MILLISECOND) << 80)
+
+
+IdKind = Literal["evt", "cus"]
+
+
+def show_id(kind: IdKind, value: UUID) -> str:
+    """`evt_0197…`: prefix and 32 hexadecimal digits."""
+    return f"{kind}_{value.hex}"
+
+
+def read_id(kind: IdKind, text: str) -> UUID | None:
+    """The id in its printed form, or None when `text` is not one."""
+    prefix, _, digits = text.partition("_")
+    if prefix != kind or len(digits) != 32 or not all(digit in "0123456789abcdef" for digit in digits):
+        return None
+    return UUID(hex=digits)
+
+
+ReferenceKind = Literal["reference", "order", "sys"]
+
+
+def reference_hash(kind: ReferenceKind, text: str) -> bytes:
+    """The key of a reference: SHA-256 of kind, NUL, text. Kinds never collide."""
+    return sha256(f"{kind}\0{text}".encode()).digest()

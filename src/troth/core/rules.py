@@ -1,0 +1,251 @@
+"""Rules: which of them apply to an event, and how many points each awards.
+
+`compile_rules` turns a program into a `RuleBook` once per revision. `judge` is a pure function of the event, the
+recorded inputs and the book; it gives a verdict for *every* rule of the type, those that do not apply included, so that
+live judging, explanations and replays are one and the same computation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from troth import limits
+from troth.core.calendar import period_key, wall_clock
+from troth.core.coercion import show_scaled
+from troth.core.event import Event
+from troth.core.expression import Checked, Compiled, check, compile_expression, scope_for
+from troth.core.inputs import Inputs, Reader, Room
+from troth.core.program import EventType, Expiry, Program, RoundingMode, Rule
+from troth.core.state import NO_USE, Use, UseKey
+
+Reason = Literal["applied", "disabled", "not_active", "condition_false", "nothing_to_award", "limit_reached", "group"]
+_MULTIPLIER_UNIT = 10**limits.MULTIPLIER_PLACES
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What one rule makes of one event, and the first reason why it awards nothing if it does not."""
+
+    rule: Rule
+    reason: Reason
+    base: Decimal | None = None  # what the formula gave, exact
+    multiplier: Decimal = Decimal(1)
+    rounded: int = 0  # after multiplier and rounding, before limits
+    points: int = 0  # awarded
+    cap: str | None = None  # the limit that cut the award
+    is_cut: bool = False  # cut to the largest award there is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledRule:
+    rule: Rule
+    condition: Callable[[tuple[object, ...], Sequence[object]], object]
+    formula: Callable[[tuple[object, ...], Sequence[object]], int]
+    places: int  # of the formula's result
+    checked: tuple[Checked, Checked]  # condition and formula, for explanations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeRules:
+    """The rules of one event type, and the inputs they need."""
+
+    slots: Mapping[str, int]  # input name → its place in what the compiled functions receive
+    width: int
+    reads: tuple[str, ...]  # names that any of the rules reads
+    rules: tuple[CompiledRule, ...]
+    limited: tuple[Rule, ...]  # those with limits
+    has_multiplier: bool  # any rule asks for the tier multiplier
+
+    def arrange(self, values: Mapping[str, object]) -> list[object]:
+        """Input values in slot order; what no rule reads stays None."""
+        arranged: list[object] = [None] * self.width
+        for name, value in values.items():
+            arranged[self.slots[name]] = value
+        return arranged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleBook:
+    """One revision of the program, ready to judge."""
+
+    program: Program
+    zone: ZoneInfo
+    reader: Reader
+    by_type: Mapping[str, TypeRules]  # only types that have rules
+    expiries: Mapping[str, Expiry]  # wallet → its expiry
+
+    @property
+    def main_wallet(self) -> str:
+        return self.program.wallets[0].id
+
+
+def compile_rules(program: Program) -> RuleBook:
+    """The book of a validated program; its expressions have been checked at publish."""
+    profile = program.event_types["profile"]
+    readable = {field.name: field for field in profile.properties if not field.pii}
+    zone = ZoneInfo(program.settings.time_zone)
+    types = {rule.event_type for rule in program.rules}
+    return RuleBook(
+        program=program,
+        zone=zone,
+        reader=Reader(wallet=program.wallets[0].id, zone=zone, attributes=readable),
+        by_type={name: _compile_type(program, program.event_types[name]) for name in types},
+        expiries={wallet.id: wallet.expiry for wallet in program.wallets},
+    )
+
+
+def _compile_type(program: Program, event_type: EventType) -> TypeRules:
+    levels = tuple(level.id for level in program.tiers.levels) if program.tiers else ()
+    profile = program.event_types["profile"]
+    scope = scope_for(event_type, profile=profile, levels=levels, event_types=program.event_types.keys())
+    rules = tuple(rule for rule in program.rules if rule.event_type == event_type.id)
+    checks = {rule.id: (check(rule.when, scope, "condition"), check(rule.award, scope, "number")) for rule in rules}
+    reads = set[str]().union(*(checked.reads for pair in checks.values() for checked in pair))
+    return TypeRules(
+        slots={name: place for place, name in enumerate(scope.inputs)},
+        width=len(scope.inputs),
+        reads=tuple(name for name in scope.inputs if name in reads),
+        rules=tuple(_compile_rule(rule, *checks[rule.id]) for rule in rules),
+        limited=tuple(rule for rule in rules if rule.limits),
+        has_multiplier=any(rule.tier_multiplier for rule in rules),
+    )
+
+
+def _compile_rule(rule: Rule, condition: Checked, formula: Checked) -> CompiledRule:
+    when: Compiled = compile_expression(condition)
+    award: Compiled = compile_expression(formula)
+    return CompiledRule(
+        rule=rule, condition=when.function, formula=award.function, places=award.places, checked=(condition, formula)
+    )
+
+
+# Limits
+
+
+def use_keys(rules: TypeRules, occurred_at: datetime, zone: ZoneInfo) -> list[UseKey]:
+    """The uses that have to be known to judge an event of that time: a key per limit."""
+    if not rules.limited:
+        return []
+    local = wall_clock(occurred_at, zone)
+    return [(rule.id, period_key(limit.window, local)) for rule in rules.limited for limit in rule.limits]
+
+
+def rooms(
+    rules: TypeRules, occurred_at: datetime, zone: ZoneInfo, uses: Mapping[UseKey, Use]
+) -> dict[str, tuple[Room, ...]]:
+    """What each limit still leaves, per limited rule in order of its limits."""
+    local = wall_clock(occurred_at, zone)
+    return {
+        rule.id: tuple(
+            _room(limit.times, limit.points, uses.get((rule.id, period_key(limit.window, local)), NO_USE))
+            for limit in rule.limits
+        )
+        for rule in rules.limited
+    }
+
+
+def _room(times: int | None, points: int | None, use: Use) -> Room:
+    return (
+        None if times is None else max(times - use.times, 0),
+        None if points is None else max(points - use.points, 0),
+    )
+
+
+# Judging
+
+
+def judge(rules: TypeRules, event: Event, inputs: Inputs, rounding: RoundingMode) -> list[Verdict]:
+    """A verdict per rule of the event's type, in document order."""
+    arranged = rules.arrange(inputs.values)
+    verdicts = [_judge_rule(rule, event, arranged, (inputs, rounding)) for rule in rules.rules]
+    return _settle_groups(verdicts)
+
+
+def _judge_rule(
+    compiled: CompiledRule, event: Event, arranged: list[object], context: tuple[Inputs, RoundingMode]
+) -> Verdict:
+    rule = compiled.rule
+    if not rule.enabled:
+        return Verdict(rule=rule, reason="disabled")
+    if not is_active(rule, event.occurred_at):
+        return Verdict(rule=rule, reason="not_active")
+    if not compiled.condition(event.values, arranged):
+        return Verdict(rule=rule, reason="condition_false")
+    inputs, rounding = context
+    scaled = compiled.formula(event.values, arranged)
+    multiplier = inputs.multiplier if rule.tier_multiplier and scaled > 0 else Decimal(1)
+    rounded = _round(scaled * int(multiplier * _MULTIPLIER_UNIT), 10**compiled.places * _MULTIPLIER_UNIT, rounding)
+    base = Decimal(show_scaled(scaled, compiled.places))
+    if rounded <= 0:
+        return Verdict(rule=rule, reason="nothing_to_award", base=base, multiplier=multiplier)
+    is_cut = rounded > limits.AWARD_POINTS
+    points, cap = _limit(rule, min(rounded, limits.AWARD_POINTS), inputs.rooms.get(rule.id, ()))
+    reason: Reason = "applied" if points else "limit_reached"
+    return Verdict(
+        rule=rule, reason=reason, base=base, multiplier=multiplier, rounded=rounded, points=points, cap=cap, is_cut=is_cut
+    )
+
+
+def is_active(rule: Rule, occurred_at: datetime) -> bool:
+    """`from` is inclusive, `until` exclusive."""
+    if rule.active_from is not None and occurred_at < rule.active_from:
+        return False
+    return rule.active_until is None or occurred_at < rule.active_until
+
+
+def _round(amount: int, unit: int, rounding: RoundingMode) -> int:
+    """amount ÷ unit, rounded once: `floor` toward −∞, `ceil` toward +∞, `half_up` away from zero at the half."""
+    match rounding:
+        case "floor":
+            return amount // unit
+        case "ceil":
+            return -(-amount // unit)
+        case "half_up":
+            half = (2 * abs(amount) + unit) // (2 * unit)
+            return half if amount >= 0 else -half
+
+
+def _limit(rule: Rule, points: int, left: tuple[Room, ...]) -> tuple[int, str | None]:
+    """The award after every limit, and the tightest limit that cut it."""
+    cap = None
+    for limit, (times, room) in zip(rule.limits, left, strict=True):
+        if times == 0 and points > 0:
+            points, cap = 0, f"times {limit.window}"
+        if room is not None and room < points:
+            points, cap = room, f"points {limit.window}"
+    return points, cap
+
+
+def _settle_groups(verdicts: list[Verdict]) -> list[Verdict]:
+    """Within a group only the best award stands; ties go to higher priority, then to the first of the document."""
+    best: dict[str, Verdict] = {}
+    for verdict in verdicts:
+        group = verdict.rule.group
+        if group is not None and verdict.points and (group not in best or _rank(verdict) > _rank(best[group])):
+            best[group] = verdict
+    if not best:
+        return verdicts
+    return [_lose(verdict) if best.get(verdict.rule.group or "", verdict) is not verdict else verdict
+            for verdict in verdicts]  # fmt: skip
+
+
+def _rank(verdict: Verdict) -> tuple[int, int]:
+    return (verdict.points, verdict.rule.priority)
+
+
+def _lose(verdict: Verdict) -> Verdict:
+    return msgspec.structs.replace(verdict, reason="group", points=0) if verdict.points else verdict
+
+
+def used(verdict: Verdict, occurred_at: datetime, zone: ZoneInfo) -> list[tuple[UseKey, Use]]:
+    """What an applied rule uses up of its own limits."""
+    local = wall_clock(occurred_at, zone)
+    rule = verdict.rule
+    keys = dict.fromkeys((rule.id, period_key(limit.window, local)) for limit in rule.limits)
+    return [(key, Use(1, verdict.points)) for key in keys]

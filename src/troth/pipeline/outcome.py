@@ -1,0 +1,67 @@
+"""What goes into the pipeline and what comes out: a raw event in, one of a closed set of outcomes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from troth.core.coercion import Problem
+from troth.core.record import RecordedEvent
+
+__all__ = ["Applied", "Conflict", "Duplicate", "Outcome", "Overloaded", "Problem", "RawEvent", "Rejected"]
+
+
+class RawEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as a door read it. Values are raw JSON (numbers int or Decimal), so that problems can name them."""
+
+    customer: object = None
+    type: object = None
+    reference: object = None
+    occurred_at: object = None
+    properties: object = msgspec.field(default_factory=dict)
+    source: str = "api"
+    source_detail: str | None = None
+    actor: str | None = None  # back-office user
+    ip: str | None = None
+    user_agent: str | None = None
+    is_signed: bool = False
+    is_client: bool = False  # sent with a publishable key: only `client_allowed` types
+    scopes: frozenset[str] | None = None  # of the sender; None: everything is allowed
+    extra: Mapping[str, object] = {}  # unknown fields beside the known ones, each a problem
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """Recorded now."""
+
+    record: RecordedEvent
+
+
+class Duplicate(msgspec.Struct, frozen=True):
+    """Its reference was recorded before; the record is the first one's."""
+
+    record: RecordedEvent
+    payload_mismatch: bool = False
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """Its reference, or its order, belongs to another event. Nothing was stored."""
+
+    problem: Problem
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """Nothing was stored; every problem is listed, at least one."""
+
+    problems: tuple[Problem, ...]
+
+
+Outcome = Applied | Duplicate | Conflict | Rejected
+
+
+class Overloaded(Exception):  # noqa: N818
+    """The queues are full or the database cannot be reached. Nothing was stored; send again after `retry_seconds`."""
+
+    def __init__(self, reason: str, retry_seconds: int = 1) -> None:
+        super().__init__(reason)
+        self.retry_seconds = retry_seconds
