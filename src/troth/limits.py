@@ -6,6 +6,7 @@ BUCKETS = 256  # fixed at install: a customer's bucket is the first byte of SHA-
 BODY_BYTES_SINGLE = 1 << 20
 BODY_BYTES_BULK = 16 << 20
 NESTING_DEPTH = 10
+COMPRESSED_MEMBERS = 16  # of one gzip body
 PROBLEMS_PER_EVENT = 100
 BULK_EVENTS = 1_000
 PROGRAM_BYTES = 4 << 20
@@ -52,6 +53,7 @@ LOTS_PAGE = 100
 # Lists
 PAGE_ITEMS_DEFAULT = 50
 PAGE_ITEMS_MAX = 1_000
+USER_AGENT_LENGTH = 500  # what is longer is cut
 
 # Keys and signatures
 KEY_CACHE_ENTRIES = 10_000

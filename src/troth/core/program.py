@@ -26,9 +26,11 @@ class Property:
     name: str
     kind: PropertyKind
     required: bool = False
-    default: object = None  # coerced once at publish; None means no default
+    label: str = ""
+    description: str = ""
+    default: object = None  # a raw value the schema accepts; None means no default
     pii: bool = False  # sealed, never visible to a rule
-    places: int = 4  # number: decimal places kept, 0–16
+    places: int = 4  # number: decimal places kept, 0 to 16
     minimum: Decimal = Decimal(-(10**12))  # number: inclusive
     maximum: Decimal = Decimal(10**12)  # number: inclusive
     excess_places: Literal["reject", "round"] = "reject"
@@ -123,7 +125,7 @@ class Level:
     id: str
     label: str
     threshold: int  # points, inclusive; `from` in the document
-    multiplier: Decimal = Decimal(1)  # 0–100, ≤ 4 places
+    multiplier: Decimal = Decimal(1)  # 0 to 100, at most 4 places
     benefits: str = ""
 
 
