@@ -79,14 +79,17 @@ class JsonReader:
 
     def read(self, raw: bytes, *, depth: int = limits.NESTING_DEPTH) -> Document:
         """The value of `raw`; containers may nest `depth` deep. Raises UnreadableError."""
+        value, is_suspect = self.scan(raw, depth=depth)
+        return Document(value=value, flaws=find_flaws(value, depth) if is_suspect else ())
+
+    def scan(self, raw: bytes, *, depth: int) -> tuple[object, bool]:
+        """The value of `raw`, and whether it may have flaws for `find_flaws` to name. Raises UnreadableError."""
         self._marked = False
         value = self._decode(_text(raw))
-        nested = raw.count(b"{") + raw.count(b"[") > depth
         if self._marked or _SUSPECT_ESCAPE.search(raw) is not None:
-            return Document(value=value, flaws=find_flaws(value, depth))
-        if nested and _is_deeper_than(value, depth):
-            return Document(value=value, flaws=find_flaws(value, depth))
-        return Document(value=value, flaws=())
+            return value, True
+        may_be_deep = raw.count(b"{") + raw.count(b"[") > depth
+        return value, may_be_deep and _is_deeper_than(value, depth)
 
     def _decode(self, text: str) -> object:
         try:

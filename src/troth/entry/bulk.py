@@ -1,0 +1,158 @@
+"""POST /v1/events/bulk: up to 1,000 events in one request → one result each, in order.
+
+In: {"events": […]} or one event per line (NDJSON). Out: 200 with a result per event. It is not atomic: a bad event is
+refused alone, and its neighbours are recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+from litestar import post
+from litestar.response.base import ASGIResponse
+
+from troth import limits
+from troth.api.answers import Answer
+from troth.api.auth import Caller
+from troth.api.logging import request_id
+from troth.api.problems import ErrorItem, ProblemError
+from troth.entry.body import Headers, read_body
+from troth.entry.events import (
+    EventDoor,
+    EventRequest,
+    event_json,
+    object_of,
+    outcome_name,
+    overloaded,
+    refusal,
+    rejected,
+    unreadable,
+)
+from troth.entry.json_text import Document, Flaw, JsonReader, UnreadableError, find_flaws, pointer_to
+from troth.entry.senders import Fields, Sender, raw_event, sender_of, signed_id
+from troth.pipeline.outcome import Applied, Duplicate, Outcome, Overloaded
+
+_DEPTH = limits.NESTING_DEPTH + 2  # of the whole document: the outer object and the list
+_LINES = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl")
+
+_SHAPE = 'A bulk body is {"events": [...]}, or one event per line as application/x-ndjson.'
+
+Item = Fields | ProblemError  # an event's fields, or why they cannot be read
+
+
+@post("/v1/events/bulk", status_code=200)
+async def record_events(request: EventRequest) -> ASGIResponse:
+    """Record up to 1,000 events. Each has a result of its own; bad ones spoil no others."""
+    door = cast("EventDoor", request.app.state["events"])
+    headers = dict(request.scope["headers"])
+    caller = await door.access.caller(request.scope, headers, "events:write")
+    body = await read_body(request.receive, headers, bytes_max=limits.BODY_BYTES_BULK)
+    sender = sender_of(request.scope, headers, caller, signed_id(headers, body, caller, door.replays))
+    items = read_items(body, headers, door.reader)
+    return Answer(200, await _record(door, items, (caller, sender), request_id(request.scope)))
+
+
+def read_items(body: bytes, headers: Headers, reader: JsonReader) -> list[Item]:
+    """Every event of a bulk body. Raises ProblemError when the body as a whole cannot be read."""
+    if headers.get(b"content-type", b"").startswith(_LINES):
+        return _lines(body, reader)
+    try:
+        value, is_suspect = reader.scan(body, depth=_DEPTH)
+    except UnreadableError as error:
+        raise unreadable(error) from None
+    return [_member(event, is_suspect=is_suspect) for event in _events(value, is_suspect=is_suspect)]
+
+
+def _lines(body: bytes, reader: JsonReader) -> list[Item]:
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    _check_number(len(lines))
+    return [_line(line, reader) for line in lines]
+
+
+def _line(line: bytes, reader: JsonReader) -> Item:
+    try:
+        return object_of(reader.read(line))
+    except UnreadableError as error:
+        return unreadable(error)
+    except ProblemError as problem:
+        return problem
+
+
+def _events(value: object, *, is_suspect: bool) -> list[object]:
+    """The list of a bulk's JSON document. A flaw inside an event belongs to that event; any other spoils the whole."""
+    if not isinstance(value, dict) or not isinstance(value.get("events"), list):
+        flaws = find_flaws(value, _DEPTH) if is_suspect else ()
+        missing = Flaw(pointer="/events", code="required", detail=_SHAPE)
+        raise rejected(
+            [ErrorItem(pointer=flaw.pointer, code=flaw.code, detail=flaw.detail) for flaw in flaws or [missing]]
+        )
+    unknown = [name for name in value if name != "events"]
+    if unknown:
+        pointers = [pointer_to("", name) for name in unknown[: limits.PROBLEMS_PER_EVENT]]
+        raise rejected([ErrorItem(pointer=place, code="unknown_field", detail=_SHAPE) for place in pointers])
+    _check_number(len(value["events"]))
+    return cast("list[object]", value["events"])
+
+
+def _member(event: object, *, is_suspect: bool) -> Item:
+    try:
+        return object_of(Document(value=event, flaws=find_flaws(event) if is_suspect else ()))
+    except ProblemError as problem:
+        return problem
+
+
+def _check_number(events: int) -> None:
+    if events > limits.BULK_EVENTS:
+        detail = f"A bulk has at most {limits.BULK_EVENTS} events; this one has {events}. Nothing was recorded."
+        item = ErrorItem(pointer="/events", code="too_many_events", detail=detail)
+        raise ProblemError(413, "too_many_events", detail, errors=(item,))
+
+
+async def _record(door: EventDoor, items: Sequence[Item], who: tuple[Caller, Sender], request_name: str) -> bytes:
+    caller, sender = who
+    batch = [
+        raw_event(item, sender, f":{index}") for index, item in enumerate(items) if not isinstance(item, ProblemError)
+    ]
+    try:
+        outcomes = iter(await door.pipeline.ingest(batch) if batch else [])
+    except Overloaded as error:
+        raise overloaded(error) from None
+    counts = {"created": 0, "duplicate": 0, "rejected": 0, "conflict": 0}
+    results: list[bytes] = []
+    for index, item in enumerate(items):
+        finding = item if isinstance(item, ProblemError) else next(outcomes)
+        counts["rejected" if isinstance(finding, ProblemError) else outcome_name(finding)] += 1
+        shown = _refused(finding, item, sender) if not isinstance(finding, Applied | Duplicate) else finding
+        results.append(_result(index, shown, caller, request_name))
+    for outcome, number in counts.items():
+        if number:
+            door.metrics.count_events(outcome, number)
+    return _answer(results, counts)
+
+
+def _refused(finding: Outcome | ProblemError, item: Item, sender: Sender) -> ProblemError:
+    if isinstance(finding, ProblemError):
+        return finding
+    assert not isinstance(item, ProblemError)
+    assert not isinstance(finding, Applied | Duplicate)
+    return refusal(finding, item, sender)
+
+
+def _result(index: int, shown: Applied | Duplicate | ProblemError, caller: Caller, request_name: str) -> bytes:
+    if isinstance(shown, ProblemError):
+        error = msgspec.json.encode(shown.document(request_name))
+        return b'{"index":%d,"status":"rejected","error":%b}' % (index, error)
+    status = b"duplicate" if isinstance(shown, Duplicate) else b"created"
+    return b'{"index":%d,"status":"%b","event":%b}' % (index, status, event_json(shown, caller))
+
+
+def _answer(results: Sequence[bytes], counts: dict[str, int]) -> bytes:
+    return b'{"results":[%b],"total":%d,"created":%d,"duplicates":%d,"rejected":%d}' % (
+        b",".join(results),
+        len(results),
+        counts["created"],
+        counts["duplicate"],
+        counts["rejected"] + counts["conflict"],
+    )
