@@ -1,0 +1,37 @@
+"""The examples are true: each is played against a new installation, and the answers equal the recorded ones.
+
+`TROTH_RECORD=1 ./dev test tests/laws/test_examples.py` records them anew; read the difference before committing it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.laws.installation import new_installation
+from tests.laws.tree import ROOT
+
+EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/requests.http"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_answers_are_as_recorded(example: Path, tmp_path: Path) -> None:
+    play = [sys.executable, str(ROOT / "examples" / "play.py"), str(example / "requests.http")]
+    with new_installation(tmp_path / "data") as troth:
+        environment = {**os.environ, **troth.environment()}
+        answers = subprocess.run(play, env=environment, check=True, capture_output=True, text=True).stdout
+    recorded = example / "answers.txt"
+    if "TROTH_RECORD" in os.environ:
+        recorded.write_text(answers)
+    assert answers == recorded.read_text()
+
+
+def test_every_example_is_listed() -> None:
+    index = (ROOT / "examples" / "README.md").read_text()
+    assert EXAMPLES
+    assert [path.name for path in EXAMPLES if f"({path.name}/requests.http)" not in index] == []
