@@ -166,3 +166,32 @@ create table api_keys (
     expires_at     timestamptz,  -- first instant at which it is refused; null: never
     revoked_at     timestamptz
 );
+
+-- Program
+
+-- Every program that was ever live. json, not jsonb: the order in which properties are declared means something.
+create table program_revisions (
+    number            integer     primary key check (number > 0),
+    document          json        not null,
+    item_revisions    json        not null,  -- item, as rules/base → revision of its last change
+    semantics_version integer     not null,  -- what the engine made of programs then
+    author            text        not null,
+    note              text        not null,
+    published_at      timestamptz not null
+);
+
+-- The number of the live revision; every batch reads it. Publishing locks this one row.
+create table program_live (
+    only_row boolean primary key check (only_row),
+    revision integer not null check (revision >= 0)  -- 0: nothing published yet
+);
+
+-- The one shared draft. The row stays when the draft is thrown away, so that a version never comes back.
+create table program_draft (
+    only_row   boolean     primary key check (only_row),
+    version    integer     not null check (version > 0),
+    base       integer     not null,  -- the revision it began from
+    document   json,  -- null: no draft
+    author     text        not null,
+    updated_at timestamptz not null
+);
