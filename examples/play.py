@@ -3,7 +3,8 @@
     TROTH_KEY=$(cat .troth/first.key) python3 examples/play.py examples/01-first-event/requests.http
 
 In: TROTH_KEY, TROTH_URL (default http://127.0.0.1:8000), and requests in the plain `.http` form that editors know:
-`### title`, a line `METHOD /path`, headers, an empty line, a body.
+`### title`, a line `METHOD /path`, headers, an empty line, a body. After `# @name first`, `{{first.response.body.id}}` stands
+for the id of that answer in what follows.
 Out: each request and its answer, the same on every run: ids are numbered as they appear (`evt_1`), and moments that
 no request named read `<time>`. It needs nothing but the standard library.
 """
@@ -17,17 +18,20 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 WIDTH = 110  # an answer's part that fits is shown on one line
 ID = re.compile(r"\b(evt|cus|lot|pst|req|key|imp)_[0-9A-Za-z-]{8,}")
+NAME = re.compile(r"^# @name (\w+)$", re.MULTILINE)
+EARLIER = re.compile(r"\{\{(\w+)\.response\.body\.id\}\}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     title: str
+    name: str  # for later requests; empty: none
     method: str
     path: str
     headers: Mapping[str, str]
@@ -61,8 +65,14 @@ def read_requests(text: str) -> Iterator[Request]:
         head, _, body = "\n".join(lines).partition("\n\n")
         first, *headers = head.strip().split("\n")
         method, path = first.split(" ", 1)
-        named = dict(header.split(": ", 1) for header in headers)
-        yield Request(title=title.strip(), method=method, path=path, headers=named, body=body.strip())
+        yield Request(
+            title=title.strip(),
+            name=found[1] if (found := NAME.search(rest)) else "",
+            method=method,
+            path=path,
+            headers=dict(header.split(": ", 1) for header in headers),
+            body=body.strip(),
+        )
 
 
 def send(request: Request, url: str, key: str) -> tuple[int, str]:
@@ -92,13 +102,16 @@ def show(value: object, indent: int = 0) -> str:
 
 
 def play(text: str, url: str, key: str) -> Iterator[str]:
-    mask = Mask(said=text)
+    mask, ids = Mask(said=text), dict[str, str]()
     for request in read_requests(text):
-        status, answer = send(request, url, key)
-        yield f"### {request.title}\n{request.method} {request.path}"
+        path = EARLIER.sub(lambda found: ids[found[1]], request.path)
+        status, answer = send(replace(request, path=path), url, key)
+        yield f"### {request.title}\n{request.method} {mask(path)}"
         if request.body:
             yield request.body
         yield f"\n→ {status}" + (f"\n{mask(show(json.loads(answer)))}" if answer else "") + "\n"
+        if request.name:
+            ids[request.name] = json.loads(answer)["id"]
 
 
 def main() -> None:
