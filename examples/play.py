@@ -3,8 +3,8 @@
     TROTH_KEY=$(cat .troth/first.key) python3 examples/play.py examples/01-first-event/requests.http
 
 In: TROTH_KEY, TROTH_URL (default http://127.0.0.1:8000), and requests in the plain `.http` form that editors know:
-`### title`, a line `METHOD /path`, headers, an empty line, a body. After `# @name first`, `{{first.response.body.id}}` stands
-for the id of that answer in what follows.
+`### title`, a line `METHOD /path`, headers, an empty line, a body. After `# @name first`, `{{first.response.body.id}}`
+stands for the id of that answer in what follows.
 Out: each request and its answer, the same on every run: ids are numbered as they appear (`evt_1`), and moments that
 no request named read `<time>`. It needs nothing but the standard library.
 """
