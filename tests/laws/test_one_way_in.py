@@ -36,11 +36,12 @@ def sources() -> dict[str, ast.Module]:
 def writers_in(tree: ast.Module, statements: set[str]) -> set[str]:
     """Module-level names by which a module reaches a statement or COPY, directly or through each other."""
     bodies = dict(pair for node in tree.body for pair in definitions(node))
-    reached = statements | {label for label, body in bodies.items() if copies(body)}
+    keys = {f"[{statement}]" for statement in statements}
+    reached = keys | {label for label, body in bodies.items() if copies(body)}
     while True:
         more = {label for label, body in bodies.items() if label not in reached and mentions(body) & reached}
         if not more:
-            return reached - statements
+            return reached - keys
         reached |= more
 
 
@@ -53,13 +54,13 @@ def definitions(node: ast.stmt) -> Iterator[tuple[str, ast.AST]]:
 
 
 def mentions(node: ast.AST) -> set[str]:
-    """Names read in it and texts used as a key: `insert(…)`, `SQL["insert"]`."""
+    """Names read in it, and texts used as a key in brackets: `insert(…)`, `SQL["insert"]`."""
     found = set()
     for part in ast.walk(node):
         if isinstance(part, ast.Name):
             found.add(part.id)
         elif isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Constant):
-            found.add(str(part.slice.value))
+            found.add(f"[{part.slice.value}]")
     return found
 
 
