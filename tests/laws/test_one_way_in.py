@@ -67,11 +67,15 @@ def mentions(node: ast.AST) -> set[str]:
 def uses(tree: ast.Module, module: str, writers: set[str]) -> set[str]:
     """Writers of a store module that this file imports or reaches as an attribute of the module."""
     found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module == f"troth.store.{module}":
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    aliases = [alias for node in imports if node.module == "troth.store" for alias in node.names]
+    local = {alias.asname or alias.name for alias in aliases if alias.name == module}
+    for node in imports:
+        if node.module == f"troth.store.{module}":
             found |= {alias.name for alias in node.names} & (writers | {"*", "SQL"})
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == module:
-            found |= {node.attr} & (writers | {"SQL"})
+    for part in ast.walk(tree):
+        if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id in local:
+            found |= {part.attr} & (writers | {"SQL"})
     return found
 
 
@@ -170,6 +174,7 @@ def test_writers_are_found_through_each_other() -> None:
     [
         ("from troth.store.events import insert", {"insert"}),
         ("from troth.store import events\nevents.insert_twice(c)", {"insert_twice"}),
+        ("from troth.store import events as e\ne.insert(c)", {"insert"}),
         ("from troth.store.events import SQL", {"SQL"}),
         ("from troth.store.events import read", set()),
     ],
