@@ -96,6 +96,7 @@ create table events (
     parent        uuid,  -- the event that caused it
     depth         smallint    not null check (depth between 0 and 5),
     caused        smallint    not null,  -- events caused by it; they carry the next seqs
+    points        bigint      not null,  -- net change of pending + available + debt of the main wallet by its postings
     outcome       text        not null check (outcome in ('applied', 'waiting_for_order')),
     revision      integer     not null,  -- the program revision that judged it
     properties    jsonb       not null,  -- coerced; declared numbers as decimal text
@@ -195,3 +196,16 @@ create table program_draft (
     author     text        not null,
     updated_at timestamptz not null
 );
+
+-- Rights
+
+-- What the serving role may do. Rights on a partitioned parent reach its partitions; a partition itself grants nothing.
+-- Written once: the ledger, the events, and every program that was ever live.
+grant usage on schema troth to troth_app;
+grant select on migrations to troth_app;
+grant select, insert on events, postings, program_revisions to troth_app;
+-- Claims may be given back, and erasure forgets who a customer was.
+grant select, insert, delete on event_refs, identities, personal_keys to troth_app;
+-- Caches of events and postings, which rebuild may drop, and settings.
+grant select, insert, update, delete on customers, balances, limit_uses, lots to troth_app;
+grant select, insert, update on api_keys, program_live, program_draft to troth_app;

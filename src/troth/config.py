@@ -1,0 +1,144 @@
+"""Every setting of a Troth process, once: TROTH_… variables → Config, or one error that names every wrong one.
+
+Nothing else reads the environment. Secrets never appear in a repr or in an error.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from troth import limits
+
+Mode = Literal["development", "production"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+
+T = TypeVar("T")
+Reader = Callable[[str], T]  # raises ValueError with "must be …"
+
+
+class ConfigError(Exception):
+    """The settings do not allow a start; the text names each wrong one."""
+
+
+# What a value may be
+
+
+def whole(low: int, high: int) -> Reader[int]:
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def one_of(*allowed: str) -> Reader[str]:
+    def read(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"must be one of: {', '.join(allowed)}")
+        return text
+
+    return read
+
+
+def read_path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+def read_host(text: str) -> str:
+    if not text or any(character.isspace() or character == "/" for character in text):
+        raise ValueError("must be a host name or an address")
+    return text
+
+
+def read_database_url(text: str) -> str:
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must be a URL like postgresql://user:password@host/database")
+    return text
+
+
+def read_key(text: str) -> bytes:
+    """32 bytes as 64 hexadecimal digits or as base64."""
+    try:
+        value = bytes.fromhex(text) if len(text) == 64 else base64.b64decode(text, validate=True)
+    except (ValueError, binascii.Error):
+        value = b""
+    if len(value) != 32:
+        raise ValueError("must be 32 random bytes as base64 or hexadecimal (openssl rand -base64 32)")
+    return value
+
+
+def _setting(name: str, read: Callable[[str], object], default: T, *, secret: bool = False) -> T:
+    """A field of Config: the variable's name, how its text is read, its default."""
+    return field(default=default, repr=not secret, metadata={"name": name, "read": read})
+
+
+# _setting is dataclasses.field under another name, which RUF009 cannot know.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The settings of one process; a field's comment says what it means and its unit."""
+
+    mode: Mode = _setting("TROTH_MODE", one_of("development", "production"), "development")
+    data: Path = _setting("TROTH_DATA", read_path, Path(".troth"))  # data folder; --data
+    host: str = _setting("TROTH_HOST", read_host, "127.0.0.1")  # address to listen on
+    port: int = _setting("TROTH_PORT", whole(0, 65_535), 8_000)  # --port; 0: any free one
+    master_key: bytes | None = _setting("TROTH_MASTER_KEY", read_key, None, secret=True)  # else a file beside the data
+
+    database_url: str | None = _setting("TROTH_DATABASE_URL", read_database_url, None, secret=True)  # serves
+    database_owner_url: str | None = _setting(
+        "TROTH_DATABASE_OWNER_URL", read_database_url, None, secret=True
+    )  # migrates
+    postgres_buffers_mb: int | None = _setting("TROTH_POSTGRES_BUFFERS_MB", whole(16, 1 << 20), None)  # else by memory
+
+    lanes: int = _setting("TROTH_LANES", whole(1, 32), limits.LANES)  # concurrent batches
+    queue_events: int = _setting("TROTH_QUEUE_EVENTS", whole(1_000, 1_000_000), limits.QUEUE_EVENTS)  # waiting per lane
+    read_connections: int = _setting("TROTH_READ_CONNECTIONS", whole(1, 64), 8)  # of the pool for reads and settings
+    statement_seconds: int = _setting("TROTH_STATEMENT_SECONDS", whole(1, 3_600), 30)  # bound of one statement
+    start_seconds: int = _setting("TROTH_START_SECONDS", whole(1, 86_400), 600)  # patience with crash recovery
+    stop_seconds: int = _setting("TROTH_STOP_SECONDS", whole(1, 3_600), 30)  # for requests in flight at shutdown
+
+    log_level: LogLevel = _setting("TROTH_LOG_LEVEL", one_of("debug", "info", "warning", "error"), "info")
+    log_format: LogFormat = _setting("TROTH_LOG_FORMAT", one_of("text", "json"), "text")
+
+    is_mode_explicit: bool = False  # TROTH_MODE was given
+    unknown: tuple[str, ...] = ()  # TROTH_… variables that no setting has; said at start
+
+
+def read_config(environment: Mapping[str, str], **chosen: object) -> Config:
+    """Settings from the environment, over them what the command line has `chosen` (None: not chosen).
+
+    An empty variable counts as unset. ConfigError names every wrong variable at once.
+    """
+    settings = {str(item.metadata["name"]): item for item in fields(Config) if item.metadata}
+    values: dict[str, object] = {}
+    problems = []
+    for name, item in settings.items():
+        text = environment.get(name, "").strip()
+        if text:
+            try:
+                values[item.name] = item.metadata["read"](text)
+            except ValueError as error:
+                problems.append(f"{name} {error}{_hint(text)}")
+    values |= {name: value for name, value in chosen.items() if value is not None}
+    problems += _contradictions(values)
+    if problems:
+        raise ConfigError("; ".join(problems))
+    unknown = tuple(sorted(name for name in environment if name.startswith("TROTH_") and name not in settings))
+    return Config(**values, is_mode_explicit=bool(environment.get("TROTH_MODE")), unknown=unknown)  # type: ignore[arg-type]
+
+
+def _contradictions(values: Mapping[str, object]) -> list[str]:
+    if values.get("database_owner_url") and not values.get("database_url"):
+        return ["TROTH_DATABASE_OWNER_URL needs TROTH_DATABASE_URL beside it, the login that serves"]
+    return []
+
+
+def _hint(text: str) -> str:
+    """Kubernetes sets NAME_PORT=tcp://… for a service called NAME."""
+    return " (Kubernetes set it for a service: use enableServiceLinks: false)" if text.startswith("tcp://") else ""
