@@ -65,6 +65,7 @@ def _read(document: Fields, revision: int, item_revisions: Mapping[str, int]) ->
     )
     rules = read_rules(document, around)
     _refuse_not_built(document)
+    document.take("revision")  # the API shows it with a document; sent back, it means nothing
     document.close()
     return Program(
         revision=revision,
