@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import cast
+from uuid import UUID
 
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
@@ -27,7 +28,7 @@ from troth.store.keys import KeyRecord, Mode
 
 Headers = Mapping[bytes, bytes]
 FindKey = Callable[[bytes], Awaitable[KeyRecord | None]]  # by hash
-Unseal = Callable[[bytes], bytes]
+OpenSecret = Callable[[UUID, bytes], str]  # a key's id and its sealed signing secret
 _CALLER = "troth.caller"
 _KEY_LENGTH_MAX = 200
 
@@ -53,12 +54,12 @@ class Caller:
 class Access:
     """The doorkeeper of one process."""
 
-    __slots__ = ("_cache", "_find", "_mode", "_unseal")
+    __slots__ = ("_cache", "_find", "_mode", "_open_secret")
 
-    def __init__(self, find: FindKey, mode: Mode, unseal: Unseal) -> None:
+    def __init__(self, find: FindKey, mode: Mode, open_secret: OpenSecret) -> None:
         self._find = find
         self._mode = mode
-        self._unseal = unseal
+        self._open_secret = open_secret
         self._cache: dict[bytes, tuple[float, Caller | None]] = {}  # hash → read at, caller (None: unknown key)
 
     async def caller(self, scope: Scope, headers: Headers, permission: str) -> Caller:
@@ -105,7 +106,7 @@ class Access:
             networks=networks(record.addresses),
             expires_at=_seconds(record.expires_at),
             revoked=record.revoked_at is not None,
-            signing_secret=self._unseal(sealed).decode("ascii") if sealed is not None else None,
+            signing_secret=self._open_secret(record.id, sealed) if sealed is not None else None,
         )
 
 

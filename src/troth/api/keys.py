@@ -17,9 +17,11 @@ from uuid import UUID
 from troth import limits
 from troth.core.ids import RANDOM_BITS, uuid7
 from troth.store.keys import KeyKind, KeyRecord, Mode
+from troth.store.vault import Vault
 
 KEY_RANDOM_BYTES = 32
 SIGNING_RANDOM_BYTES = 24  # Standard Webhooks: between 24 and 64
+
 SIGNING_PREFIX = "whsec_"
 SCOPES = (
     "events:write",
@@ -39,6 +41,7 @@ SCOPES = (
     "users:read",
     "users:write",
 )
+_SEALED_KEY_BYTES = 60  # nonce 12, key 32, tag 16
 _ENDINGS = {"development": "test", "production": "live"}
 _BEGINNINGS = {"secret": "sk", "publishable": "pk"}
 
@@ -61,15 +64,16 @@ class KeyRequest:
     origins: tuple[str, ...] = ()  # publishable: scheme://host[:port]; empty means any, or none (an app)
     addresses: tuple[str, ...] = ()  # networks allowed to use it; empty means all
     expires_at: datetime | None = None
-    signing_secret: bytes | None = None  # sealed
+    seal_signing_secret: Callable[[UUID], bytes] | None = None  # key id → sealed secret; None: the key signs nothing
 
 
 def make_key(asked: KeyRequest, now: datetime, random: Random) -> tuple[str, KeyRecord]:
     """The key's text, to be shown once, and its record. Raises KeyRequestError."""
     _check(asked)
+    key_id = _new_id(now, random)
     text = f"{_prefix(asked.kind, asked.mode)}{base64.urlsafe_b64encode(random(KEY_RANDOM_BYTES)).decode().rstrip('=')}"
     record = KeyRecord(
-        id=_new_id(now, random),
+        id=key_id,
         hash=hash_key(text),
         name=asked.name,
         kind=asked.kind,
@@ -77,7 +81,7 @@ def make_key(asked: KeyRequest, now: datetime, random: Random) -> tuple[str, Key
         scopes=asked.scopes,
         origins=tuple(origin.rstrip("/").lower() for origin in asked.origins),
         addresses=tuple(str(network) for network in networks(asked.addresses)),
-        signing_secret=asked.signing_secret,
+        signing_secret=asked.seal_signing_secret(key_id) if asked.seal_signing_secret is not None else None,
         created_at=now,
         expires_at=asked.expires_at,
         revoked_at=None,
@@ -88,6 +92,19 @@ def make_key(asked: KeyRequest, now: datetime, random: Random) -> tuple[str, Key
 def make_signing_secret(random: Random) -> str:
     """A new signing secret in the form of Standard Webhooks: whsec_ and base64."""
     return SIGNING_PREFIX + base64.b64encode(random(SIGNING_RANDOM_BYTES)).decode()
+
+
+def seal_secret(vault: Vault, key_id: UUID, secret: str) -> bytes:
+    """The signing secret as it is stored: sealed by a key of its own, which the master key seals in front of it."""
+    own_key, sealed_key = vault.new_key(key_id)
+    assert len(sealed_key) == _SEALED_KEY_BYTES
+    return sealed_key + own_key.seal(secret.encode("ascii"), key_id)
+
+
+def open_secret(vault: Vault, key_id: UUID, sealed: bytes) -> str:
+    """The signing secret of `seal_secret`. Raises MasterKeyError when another master key sealed it."""
+    own_key = vault.open_key(key_id, sealed[:_SEALED_KEY_BYTES])
+    return own_key.open(sealed[_SEALED_KEY_BYTES:], key_id).decode("ascii")
 
 
 def hash_key(text: str) -> bytes:

@@ -17,6 +17,7 @@ from troth import limits
 from troth.api.answers import Answer
 from troth.api.auth import Caller
 from troth.api.logging import request_id
+from troth.api.openapi import documented
 from troth.api.problems import ErrorItem, ProblemError
 from troth.entry.body import Headers, read_body
 from troth.entry.events import (
@@ -32,6 +33,7 @@ from troth.entry.events import (
 )
 from troth.entry.json_text import Document, Flaw, JsonReader, UnreadableError, find_flaws, pointer_to
 from troth.entry.senders import Fields, Sender, raw_event, sender_of, signed_id
+from troth.entry.shapes import EXAMPLE, BulkAnswer, BulkBody
 from troth.pipeline.outcome import Applied, Duplicate, Outcome, Overloaded
 
 _DEPTH = limits.NESTING_DEPTH + 2  # of the whole document: the outer object and the list
@@ -42,7 +44,15 @@ _SHAPE = 'A bulk body is {"events": [...]}, or one event per line as application
 Item = Fields | ProblemError  # an event's fields, or why they cannot be read
 
 
-@post("/v1/events/bulk", status_code=200)
+_BULK = documented(
+    body=BulkBody,
+    media_types=("application/json", "application/x-ndjson"),
+    example={"events": [EXAMPLE]},
+    answers={200: BulkAnswer},
+)
+
+
+@post("/v1/events/bulk", status_code=200, tags=["Events"], summary="Record up to 1,000 events", opt=_BULK)
 async def record_events(request: EventRequest) -> ASGIResponse:
     """Record up to 1,000 events. Each has a result of its own; bad ones spoil no others."""
     door = cast("EventDoor", request.app.state["events"])

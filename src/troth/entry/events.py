@@ -18,6 +18,7 @@ from troth import limits
 from troth.api.answers import Answer
 from troth.api.auth import Access, Caller
 from troth.api.metrics import Metrics
+from troth.api.openapi import documented
 from troth.api.problems import ErrorItem, ProblemError
 from troth.api.signatures import Replays
 from troth.core.record import RecordedEvent, encode_answer
@@ -25,6 +26,7 @@ from troth.entry.body import Headers, read_body
 from troth.entry.forms import read_form
 from troth.entry.json_text import Document, JsonReader, UnreadableError
 from troth.entry.senders import Fields, Sender, error_items, raw_event, sender_of, signed_id
+from troth.entry.shapes import EXAMPLE, EventAnswer, EventBody
 from troth.pipeline.outcome import Applied, Conflict, Duplicate, Outcome, Overloaded, RawEvent, Rejected
 
 EventRequest = Request[object, object, State]
@@ -109,13 +111,18 @@ class EventDoor:
         return object_of(document)
 
 
-@post("/v1/events", status_code=201)
+_FORMS = ("application/json", "application/x-www-form-urlencoded")
+_ONE = documented(body=EventBody, media_types=_FORMS, example=EXAMPLE, answers={200: EventAnswer, 201: EventAnswer})
+_PREVIEW = documented(body=EventBody, media_types=_FORMS, example=EXAMPLE, answers={200: EventAnswer})
+
+
+@post("/v1/events", status_code=201, tags=["Events"], summary="Record an event", opt=_ONE)
 async def record_event(request: EventRequest) -> ASGIResponse:
     """Record an event: rules judge it, points are posted, the answer says why."""
     return await _door(request).record(request)
 
 
-@post("/v1/events/preview", status_code=200)
+@post("/v1/events/preview", status_code=200, tags=["Events"], summary="Preview an event", opt=_PREVIEW)
 async def preview_event(request: EventRequest) -> ASGIResponse:
     """Tell what an event would do now. Nothing is stored."""
     return await _door(request).preview(request)

@@ -1,0 +1,59 @@
+"""Cross-origin requests of browsers (the Fetch standard's CORS), for the addresses where publishable keys send events.
+
+A preflight carries no key, so it is answered for every origin; whether an origin may send is judged with the key.
+"""
+
+from __future__ import annotations
+
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from troth.api.auth import caller_of
+
+_ADDRESSES = frozenset({"/v1/events", "/v1/events/bulk"})
+_ALLOWED = [
+    (b"access-control-allow-methods", b"POST"),
+    (b"access-control-allow-headers", b"authorization, content-type, idempotency-key, x-api-key"),
+    (b"access-control-max-age", b"7200"),
+    (b"vary", b"Origin"),
+]
+
+
+class Browsers:
+    """The application, readable for the browsers that publishable keys allow."""
+
+    __slots__ = ("_app",)
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] not in _ADDRESSES:
+            await self._app(scope, receive, send)
+            return
+        origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
+        if origin is None:
+            await self._app(scope, receive, send)
+        elif scope["method"] == "OPTIONS":
+            await _answer_preflight(origin, send)
+        else:
+            await self._app(scope, receive, _readable_by(origin, scope, send))
+
+
+async def _answer_preflight(origin: bytes, send: Send) -> None:
+    headers = [(b"access-control-allow-origin", origin), *_ALLOWED]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _readable_by(origin: bytes, scope: Scope, send: Send) -> Send:
+    """`send`, letting the browser read the answer to a publishable key."""
+
+    async def send_readable(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            caller = caller_of(scope)
+            if caller is not None and caller.is_publishable:
+                marks = [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
+                message["headers"] = [*message.get("headers", ()), *marks]
+        await send(message)
+
+    return send_readable

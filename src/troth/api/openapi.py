@@ -1,0 +1,129 @@
+"""The OpenAPI 3.1 document, from the handlers themselves.
+
+Litestar describes addresses, parameters and names. Bodies are read and written by Troth, so each handler names their
+types in its `opt`, as in `opt=documented(body=EventBody, answers={201: EventAnswer})`, and they are put in here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, MutableMapping
+from http import HTTPStatus
+from typing import cast
+
+import msgspec
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.config import OpenAPIConfig
+
+from troth import __version__
+from troth.api.problems import MEDIA_TYPE, ProblemDocument
+
+_JSON = "application/json"
+_REFERENCES = "#/components/schemas/{name}"
+_SECURITY = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+_DESCRIPTION = (
+    "Events in, points out: what customers do becomes points by the rules of the program. "
+    "Errors are problem documents (RFC 9457) with a stable `code`; lists answer `items` and an opaque `next` cursor."
+)
+
+Described = MutableMapping[str, object]
+
+
+class Documented(msgspec.Struct, frozen=True, kw_only=True):
+    """What a handler reads and answers, beyond what its signature says."""
+
+    answers: Mapping[int, object]  # status → type; None: no body
+    body: object = None  # type of the request's JSON body
+    media_types: tuple[str, ...] = (_JSON,)  # that the body may have
+    example: object = None  # of the body
+    needs_key: bool = True
+
+
+def documented(
+    *,
+    answers: Mapping[int, object],
+    body: object = None,
+    media_types: tuple[str, ...] = (_JSON,),
+    example: object = None,
+    needs_key: bool = True,
+) -> dict[str, object]:
+    """The `opt` of a handler."""
+    found = Documented(answers=answers, body=body, media_types=media_types, example=example, needs_key=needs_key)
+    return {"documented": found}
+
+
+def openapi_config() -> OpenAPIConfig:
+    """How Litestar describes the application: one operation id per handler, its docstring as description."""
+    return OpenAPIConfig(
+        title="Troth",
+        version=__version__,
+        description=_DESCRIPTION,
+        use_handler_docstrings=True,
+        operation_id_creator=lambda handler, _method, _path: str(handler.handler_name),
+    )
+
+
+def describe(app: Litestar) -> bytes:
+    """The document of `app` (made with `openapi_config`): readable JSON, the same bytes for the same handlers."""
+    document = app.openapi_schema.to_schema()
+    handlers = _handlers(app)
+    named = [(path, method, found) for (path, method), found in handlers.items() if isinstance(found, Documented)]
+    schemas, components = _schemas(named)
+    for path, method, found in named:
+        _complete(document["paths"][path][method], found, schemas)
+    document["components"] = {"schemas": components, "securitySchemes": _SECURITY}
+    document["security"] = [{name: []} for name in _SECURITY]
+    return json.dumps(document, indent=1, sort_keys=False, ensure_ascii=False).encode() + b"\n"
+
+
+def _handlers(app: Litestar) -> dict[tuple[str, str], object]:
+    """What each described operation documents."""
+    found = {}
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            if isinstance(handler, HTTPRouteHandler) and handler.resolve_include_in_schema():
+                for method in handler.http_methods:
+                    found[route.path_format, method.lower()] = handler.opt.get("documented")
+    return found
+
+
+def _schemas(named: list[tuple[str, str, Documented]]) -> tuple[dict[object, object], dict[str, object]]:
+    """Every type that is named → its schema, and the components that those refer to."""
+    types: list[object] = [ProblemDocument]
+    for _, _, found in named:
+        types += [kind for kind in (found.body, *found.answers.values()) if kind is not None and kind not in types]
+    schemas, components = msgspec.json.schema_components(
+        cast("list[type]", types), schema_hook=_schema_of_other, ref_template=_REFERENCES
+    )
+    return dict(zip(types, schemas, strict=True)), dict(sorted(components.items()))
+
+
+def _complete(operation: Described, found: Documented, schemas: Mapping[object, object]) -> None:
+    if found.body is not None:
+        content: dict[str, object] = {"schema": schemas[found.body]}
+        if found.example is not None:
+            content["example"] = found.example
+        operation["requestBody"] = {"required": True, "content": dict.fromkeys(found.media_types, content)}
+    answers = {str(status): _answer(status, kind, schemas) for status, kind in sorted(found.answers.items())}
+    problem = {"content": {MEDIA_TYPE: {"schema": schemas[ProblemDocument]}}, "description": "A problem document"}
+    operation["responses"] = {**answers, "default": problem}
+    if not found.needs_key:
+        operation["security"] = []
+
+
+def _answer(status: int, kind: object, schemas: Mapping[object, object]) -> Described:
+    described: Described = {"description": HTTPStatus(status).phrase}
+    if kind is not None:
+        media_type = "text/plain" if kind is str else _JSON
+        described["content"] = {media_type: {"schema": schemas[kind]}}
+    return described
+
+
+def _schema_of_other(kind: type) -> dict[str, object]:
+    if kind is object:
+        return {"description": "Any JSON value."}  # msgspec refuses an empty schema
+    raise NotImplementedError(kind)
