@@ -49,6 +49,7 @@ QUEUE_EVENTS = 20_000  # waiting per lane; beyond it 503 with Retry-After
 BATCH_RETRIES = 8
 CAUSED_DEPTH = 5
 LOTS_PAGE = 100
+PROGRAMS_KEPT = 50  # compiled revisions in one process
 
 # Lists
 PAGE_ITEMS_DEFAULT = 50
@@ -76,7 +77,6 @@ PROGRAM_PROBLEMS = 500  # listed; the rest is counted
 PROGRAM_ID_LENGTH = 64
 PROGRAM_LABEL_LENGTH = 200
 PROGRAM_TEXT_LENGTH = 4_000  # descriptions, benefits, notes
-PROGRAM_REVISIONS_CACHED = 16
 EVENT_TYPES = 500
 PROPERTIES = 200  # of one event type, and of one object
 PROPERTY_DEPTH = 3  # lists and objects within each other

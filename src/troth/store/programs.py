@@ -6,6 +6,7 @@ published; a rollback is a new one with old content.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from troth.core.program_document import SEMANTICS_VERSION
+from troth.core.program import Program
+from troth.core.program_document import SEMANTICS_VERSION, validate_document
 from troth.core.program_edit import Decision, Edit, Live, Publication, Stale, decide, replace_document
 from troth.core.program_items import Document
 from troth.core.program_problem import NOWHERE, Positions
@@ -29,6 +31,14 @@ _NOTHING = Live(number=0, document={}, item_revisions={})
 _encode = msgspec.json.encode
 _decode = msgspec.json.Decoder(dict[str, object]).decode
 _decode_numbers = msgspec.json.Decoder(dict[str, int]).decode
+
+
+class UnknownRevisionError(LookupError):
+    """No program of this number was ever published."""
+
+
+class UnfitProgramError(Exception):
+    """A stored revision does not validate under this version of Troth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +90,26 @@ async def load_revision(connection: Connection, number: int) -> Revision | None:
     return _revision(row) if row is not None else None
 
 
+async def load_program(connection: Connection, number: int | None = None) -> Program:
+    """The program of a revision, None: of the live one. Raises UnknownRevisionError, UnfitProgramError."""
+    revision = await (load_live(connection) if number is None else load_revision(connection, number))
+    if revision is None:
+        what = "No program was published yet." if number is None else f"There is no program revision {number}."
+        raise UnknownRevisionError(what)
+    return await asyncio.to_thread(_read_program, revision)
+
+
+def _read_program(revision: Revision) -> Program:
+    validated = validate_document(revision.document, revision=revision.number, item_revisions=revision.item_revisions)
+    if validated.program is None:
+        first = validated.errors[0]
+        raise UnfitProgramError(
+            f"Program revision {revision.number} does not fit this version of Troth: {first.pointer}: {first.message}. "
+            "Start the version that published it, or publish a mended program with this one."
+        )
+    return validated.program
+
+
 async def history(connection: Connection, *, below: int, limit: int) -> list[RevisionSummary]:
     """At most `limit` revisions numbered under `below`, newest first."""
     return [RevisionSummary(**dict(row)) for row in await connection.fetch(SQL["history"], below, limit)]
@@ -93,7 +123,7 @@ async def publish(
         await connection.execute(SQL["ensure_live_row"])
         number = await connection.fetchval(SQL["lock_live"])
         live = await load_revision(connection, number) if number else None
-        decision = decide(_as_live(live), edit, positions=positions)
+        decision = await asyncio.to_thread(decide, _as_live(live), edit, positions=positions)
         if isinstance(decision, Publication):
             await _store(connection, decision, signature)
     return decision
