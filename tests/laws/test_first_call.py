@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import stat
 import subprocess
 import sys
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
 
 from tests.laws.installation import free_port, running
-from tests.laws.tree import ROOT
-
-
-def first_call(address: str, key: Path) -> str:
-    """The call as ./dev prints it."""
-    loader = SourceFileLoader("dev", str(ROOT / "dev"))
-    spec = importlib.util.spec_from_loader("dev", loader)
-    assert spec is not None
-    dev = importlib.util.module_from_spec(spec)
-    loader.exec_module(dev)
-    call = dev.first_call(address, key)
-    assert isinstance(call, str)
-    return call
+from tests.laws.tree import ROOT, load_dev
 
 
 def test_the_readme_shows_it() -> None:
-    call = first_call("http://127.0.0.1:8000", Path(".troth/first.key"))
+    call = load_dev().first_call("http://127.0.0.1:8000", Path(".troth/first.key"))
     assert f"```sh\n{call}\n```" in (ROOT / "README.md").read_text()
 
 
@@ -44,7 +30,7 @@ def test_it_earns_points(tmp_path: Path) -> None:
             said += line
             if line.startswith("  -H"):
                 break
-        call = first_call(f"http://127.0.0.1:{port}", data / "first.key")
+        call = load_dev().first_call(f"http://127.0.0.1:{port}", data / "first.key")
         assert call in said
         answer = json.loads(subprocess.run(["bash", "-c", call], check=True, capture_output=True).stdout)
     assert answer["points"] > 0

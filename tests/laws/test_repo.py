@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -74,13 +72,6 @@ def test_the_licence_is_whole() -> None:
     assert "Apache License" in text
     assert "Version 2.0, January 2004" in text
     assert "END OF TERMS AND CONDITIONS" in text
-
-
-def test_dev_starts_with_the_standard_library_alone() -> None:
-    """`-I -S`: no site-packages, so that a clone with bare Python can start it."""
-    command = [sys.executable, "-I", "-S", str(ROOT / "dev"), "--help"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert all(word in answer.stdout for word in ("setup", "run", "test", "check", "bench"))
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 from functools import cache
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "troth"
@@ -34,3 +37,13 @@ def sql_files() -> tuple[Path, ...]:
 def name(path: Path) -> str:
     """As complaints name it: relative to the clone, with forward slashes."""
     return path.relative_to(ROOT).as_posix()
+
+
+def load_dev() -> ModuleType:
+    """A fresh copy of the `./dev` script as a module."""
+    loader = SourceFileLoader("dev", str(ROOT / "dev"))
+    spec = importlib.util.spec_from_loader("dev", loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
