@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.laws.installation import new_installation
+from tests.installation import new_installation
 from tests.laws.tree import ROOT
 
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/requests.http"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.laws.installation import free_port, running
+from tests.installation import free_port, running
 from tests.laws.tree import ROOT, load_dev
 
 
