@@ -162,7 +162,7 @@ def _scale_decimal(field: Property, raw: object) -> int | str:
     sign, digits, exponent = _parts(number)
     shift = exponent + field.places
     if shift >= 0:
-        return sign * digits * 10**shift
+        return sign * digits * int(10**shift)
     unit = 10**-shift
     nearest = (2 * digits + unit) // (2 * unit)  # half away from zero; the sign comes back below
     excess = abs(digits - nearest * unit)  # in units of 10^exponent

@@ -60,9 +60,9 @@ class Decision:
 NOTHING = Inputs(values={})
 
 
-def decide(state: CustomerState, event: Event, book: RuleBook) -> Decision:
-    """Judge one event. Expected refusals are values (`not_repeatable`, `balance_limit`)."""
-    due, settled = apply_due(state, event.recorded_at, book, event.id)
+def decide(state: CustomerState, event: Event, book: RuleBook, now: datetime) -> Decision:
+    """Judge one event at the moment `now`. Expected refusals are values (`not_repeatable`, `balance_limit`)."""
+    due, settled = apply_due(state, now, book, event.id)
     problem = _refuse(settled, event)
     judged = None
     if problem is None:
@@ -246,11 +246,10 @@ def _rise(state: CustomerState, cause: Event, book: RuleBook) -> tuple[tuple[Jud
     level = upgrade(book.program.tiers, state)
     if level is None or cause.depth >= limits.CAUSED_DEPTH:
         return (), state
-    raw = {"from": state.tier, "to": level.id, "first_time": True}
+    assert book.program.tiers is not None
+    raw = {"from_tier": state.tier, "to_tier": level.id, "wallet": book.program.tiers.wallet, "first_time": True}
     event_id = neighbour(cause.id, 1)
-    event = system_event(
-        "tier_upgraded", raw, book, event_id=event_id, occurred_at=cause.occurred_at, parent=cause
-    )
+    event = system_event("tier_upgraded", raw, book, event_id=event_id, occurred_at=cause.occurred_at, parent=cause)
     judged = _record(_hold(state, level, cause), event, book)
     return (judged, *judged.caused), judged.after
 

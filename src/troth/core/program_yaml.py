@@ -151,7 +151,7 @@ class YamlReader:
         text = read_text(str(event.value), pointer, self.problems)
         if event.style is not None or event.tag == _TEXT_TAG:
             return text
-        return _plain_scalar(text, pointer, self.problems)
+        return plain_scalar(text, pointer, self.problems)
 
     def _refuse(self, event: Event, code: str, message: str) -> NoReturn:
         line, column = _line_column(event)
@@ -169,7 +169,8 @@ class YamlReader:
         raise UnreadableTextError
 
 
-def _plain_scalar(text: str, pointer: str, problems: Problems) -> object:
+def plain_scalar(text: str, pointer: str, problems: Problems) -> object:
+    """What an unquoted scalar means."""
     if text in _NULLS:
         return None
     if text in _BOOLEANS:

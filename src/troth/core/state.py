@@ -16,7 +16,7 @@ import msgspec
 PointState = Literal["program", "pending", "available", "reserved", "spent", "expired", "debt", "forgiven"]
 
 
-class WalletState(msgspec.Struct, frozen=True, kw_only=True):
+class WalletState(msgspec.Struct, frozen=True):
     """Points per state; they sum to zero, since `program` is where points come from."""
 
     program: int = 0  # ≤ 0: what the program has given
