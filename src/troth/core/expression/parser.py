@@ -171,7 +171,9 @@ class _Parser:
             if self._sees("("):
                 target = self._call(name, target)
             else:
-                target = self._make(Member, (target.start, name.end), target=target, name=name.word, name_start=name.start)
+                target = self._make(
+                    Member, (target.start, name.end), target=target, name=name.word, name_start=name.start
+                )
         return target
 
     def _call(self, name: Token, target: Expression | None) -> Expression:

@@ -1,0 +1,143 @@
+"""Checked tree → Python functions: one event at a time, and in bulk.
+
+In: a tree that is ok. Out: functions over scaled integers. The code is put together from the templates of
+`operations.py`; texts and sets are passed by slot, so that nothing a rule's author wrote gets into it. The functions
+have no builtins, and every name in them, at every depth, is on a list of allowed names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import CodeType, FunctionType, NoneType
+
+from troth.core.expression import runtime
+from troth.core.expression.check import Checked
+from troth.core.expression.operations import CONDITION, OPERATIONS, SIGN
+from troth.core.expression.tree import Node, plain
+from troth.core.expression.types import Number
+
+Values = tuple[object, ...]
+Inputs = Sequence[object]
+
+_GLOBALS: dict[str, Callable[..., object]] = {
+    "abs": abs,
+    "all": all,
+    "any": any,
+    "len": len,
+    "max": max,
+    "min": min,
+    "sum": sum,
+    "zip": zip,
+    "field": runtime.field,
+    "greatest_of": runtime.greatest_of,
+    "half_up": runtime.half_up,
+    "least_of": runtime.least_of,
+    "pick": runtime.pick,
+    "remainder": runtime.remainder,
+    "scale": runtime.scale,
+}
+_ATTRIBUTES = frozenset(
+    {"startswith", "endswith", "lower", "upper", "isoweekday", "hour", "day", "month", "year", "date", "days"}
+)
+_SLOT = re.compile(r"[vnpik][0-9]*|\.0")  # values, inputs, their loaded slots, items, constants; an iterator
+_FUNCTION_NAMES = frozenset({"rule", "rules", "<listcomp>", "<genexpr>"})
+_CONSTANT_TYPES = (int, bool, NoneType, CodeType)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """A rule's expression, ready to run on valid events."""
+
+    function: Callable[[Values, Inputs], int | bool]  # inputs by slot of Scope.inputs; unread ones may be None
+    bulk: Callable[[Sequence[Values], Sequence[Inputs]], list[int | bool]]
+    places: int  # of a number: its value is the result / 10^places; 0 for a condition
+    reads: frozenset[str]
+
+
+class ForbiddenCodeError(Exception):
+    """Generated code holds something that no template has: a defect of this compiler."""
+
+
+def compile_expression(checked: Checked) -> Compiled:
+    assert checked.ok
+    assert checked.tree is not None
+    writer = _Writer()
+    body = writer.write(checked.tree, CONDITION)
+    loads = "".join(f"    {slot} = {source}\n" for slot, source in writer.slots())
+    rows = "for v, n in zip(v, n)" if writer.inputs else "for v in v"
+    bulk_loads = "".join(f" for {slot} in [{source}]" for slot, source in writer.slots())
+    namespace = {**_GLOBALS, **writer.constants, "__builtins__": {}}
+    single = _function(f"def rule(v, n):\n{loads}    return {body}\n", namespace)
+    bulk = _function(f"def rules(v, n):\n    return [{body} {rows}{bulk_loads}]\n", namespace)
+    places = checked.type.places if isinstance(checked.type, Number) else 0
+    return Compiled(function=single, bulk=bulk, places=places, reads=checked.reads)
+
+
+class _Writer:
+    """Fills templates, from the leaves up."""
+
+    def __init__(self) -> None:
+        self.constants: dict[str, object] = {}
+        self.properties: set[int] = set()
+        self.inputs: set[int] = set()
+
+    def slots(self) -> Iterator[tuple[str, str]]:
+        """Each slot that is read, and where it is loaded from."""
+        yield from ((f"p{slot}", f"v[{slot}]") for slot in sorted(self.properties))
+        yield from ((f"n{slot}", f"n[{slot}]") for slot in sorted(self.inputs))
+
+    def write(self, node: Node, need: int) -> str:
+        """The node as Python, in brackets if it binds more loosely than its surroundings need."""
+        if node.operation == "constant":
+            return self._constant(node, need)
+        operation = OPERATIONS[node.operation]
+        if node.operation in ("property", "input"):
+            assert isinstance(node.detail, int)
+            (self.properties if node.operation == "property" else self.inputs).add(node.detail)
+        needs = operation.needs
+        parts = [self.write(part, needs[min(at, len(needs) - 1)]) for at, part in enumerate(node.arguments)]
+        text = operation.template.format(*parts, detail=node.detail, all=", ".join(parts))
+        return text if operation.level >= need else f"({text})"
+
+    def _constant(self, node: Node, need: int) -> str:
+        if isinstance(node.type, Number):
+            units = plain(node)
+            text = str(units)
+            return f"({text})" if text.startswith("-") and need > SIGN else text
+        if node.detail is None or isinstance(node.detail, bool):
+            return str(node.detail)
+        name = f"k{len(self.constants)}"
+        self.constants[name] = node.detail
+        return name
+
+
+def _function(source: str, namespace: dict[str, object]) -> FunctionType:
+    module = compile(source, "<rule>", "exec", dont_inherit=True, optimize=0)
+    code = next(constant for constant in module.co_consts if isinstance(constant, CodeType))
+    verify(code, frozenset(namespace))
+    return FunctionType(code, namespace)
+
+
+def verify(code: CodeType, known: frozenset[str]) -> None:
+    """Refuses code with a name or constant that no template has, in itself or in any code inside it."""
+    allowed = (known | _ATTRIBUTES) - {"__builtins__"}
+    variables = (*code.co_varnames, *code.co_freevars, *code.co_cellvars)
+    forbidden = [name for name in code.co_names if name not in allowed]
+    forbidden += [name for name in variables if not _SLOT.fullmatch(name)]
+    forbidden += [repr(constant) for constant in _flat(code.co_consts) if type(constant) not in _CONSTANT_TYPES]
+    if forbidden or code.co_name not in _FUNCTION_NAMES:
+        raise ForbiddenCodeError(", ".join((code.co_name, *forbidden)))
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            verify(constant, known)
+
+
+def _flat(constants: tuple[object, ...]) -> Iterator[object]:
+    """The constants, and those in the tuples that Python makes of constant lists."""
+    for constant in constants:
+        if type(constant) is tuple:
+            yield from _flat(constant)
+        else:
+            yield constant
