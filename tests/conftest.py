@@ -1,7 +1,7 @@
 """Shared by all tests: asynchronous tests and fixtures, and a real database for each test that asks for one.
 
-`async def` tests and fixtures run on uvloop through anyio's pytest plugin; nothing needs a mark. A test and its fixtures share
-one event loop, which lasts for the session.
+`async def` tests and fixtures run on uvloop through anyio's pytest plugin; nothing needs a mark. Tests and fixtures
+share one event loop, which lasts for the session.
 
     async def test_something(database):            # a fresh, migrated, empty database of its own
         async with database.open_database() as pool_of_app: …
@@ -19,6 +19,7 @@ import secrets
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,11 +35,13 @@ from troth.embedded.postgres import Cluster, running_cluster
 
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 _TEMPLATE = "template_troth"
+_SCRATCH_BYTES = 4 << 30
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "each_postgres: run on the embedded PostgreSQL and on PostgreSQL 15")
-    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("SIGTERM", returncode=143))
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: pytest.exit("SIGTERM", returncode=143))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -96,9 +99,8 @@ class Servers:
 
 @pytest.fixture(scope="session")
 def session_folder() -> Iterator[Path]:
-    """A folder that every account of this machine may pass through."""
-    folder = Path(tempfile.mkdtemp(prefix="troth-tests-"))
-    folder.chmod(0o711)
+    """Where the servers of this session lie."""
+    folder = make_scratch_folder()
     yield folder
     shutil.rmtree(folder)
 
@@ -131,6 +133,15 @@ async def empty_database(servers: Servers, postgres: str) -> AsyncIterator[TestD
     """A database that no migration has touched."""
     async with fresh_database(await servers.get(postgres), template="template1") as fresh:
         yield fresh
+
+
+def make_scratch_folder() -> Path:
+    """A folder that every account may pass, in memory where there is room: deleting clusters from a disk takes seconds."""
+    memory = Path("/dev/shm")
+    has_room = memory.is_dir() and shutil.disk_usage(memory).free > _SCRATCH_BYTES
+    folder = Path(tempfile.mkdtemp(prefix="troth-tests-", dir=memory if has_room else None))
+    folder.chmod(0o711)
+    return folder
 
 
 @asynccontextmanager

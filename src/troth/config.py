@@ -18,8 +18,8 @@ Mode = Literal["development", "production"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 
-T = TypeVar("T")
-Reader = Callable[[str], T]  # raises ValueError with "must be …"
+T_co = TypeVar("T_co", covariant=True)
+Reader = Callable[[str], T_co]  # raises ValueError with "must be …"
 
 
 class ConfigError(Exception):
@@ -74,37 +74,56 @@ def read_key(text: str) -> bytes:
     return value
 
 
-def _setting(name: str, read: Callable[[str], object], default: T, *, secret: bool = False) -> T:
-    """A field of Config: the variable's name, how its text is read, its default."""
-    return field(default=default, repr=not secret, metadata={"name": name, "read": read})
+def _variable(name: str, read: Reader[object]) -> Mapping[str, object]:
+    """Where a field of Config is read from, and how."""
+    return {"name": name, "read": read}
 
 
-# _setting is dataclasses.field under another name, which RUF009 cannot know.
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The settings of one process; a field's comment says what it means and its unit."""
 
-    mode: Mode = _setting("TROTH_MODE", one_of("development", "production"), "development")
-    data: Path = _setting("TROTH_DATA", read_path, Path(".troth"))  # data folder; --data
-    host: str = _setting("TROTH_HOST", read_host, "127.0.0.1")  # address to listen on
-    port: int = _setting("TROTH_PORT", whole(0, 65_535), 8_000)  # --port; 0: any free one
-    master_key: bytes | None = _setting("TROTH_MASTER_KEY", read_key, None, secret=True)  # else a file beside the data
+    mode: Mode = field(
+        default="development", metadata=_variable("TROTH_MODE", one_of("development", "production"))
+    )  # production: live keys, signatures, no test clock
+    data: Path = field(default=Path(".troth"), metadata=_variable("TROTH_DATA", read_path))  # data folder; --data
+    host: str = field(default="127.0.0.1", metadata=_variable("TROTH_HOST", read_host))  # address to listen on
+    port: int = field(default=8_000, metadata=_variable("TROTH_PORT", whole(0, 65_535)))  # --port; 0: any free one
+    master_key: bytes | None = field(
+        default=None, repr=False, metadata=_variable("TROTH_MASTER_KEY", read_key)
+    )  # seals personal keys; None: the file beside the data
 
-    database_url: str | None = _setting("TROTH_DATABASE_URL", read_database_url, None, secret=True)  # serves
-    database_owner_url: str | None = _setting(
-        "TROTH_DATABASE_OWNER_URL", read_database_url, None, secret=True
-    )  # migrates
-    postgres_buffers_mb: int | None = _setting("TROTH_POSTGRES_BUFFERS_MB", whole(16, 1 << 20), None)  # else by memory
+    database_url: str | None = field(
+        default=None, repr=False, metadata=_variable("TROTH_DATABASE_URL", read_database_url)
+    )  # the login that serves; None: the embedded server
+    database_owner_url: str | None = field(
+        default=None, repr=False, metadata=_variable("TROTH_DATABASE_OWNER_URL", read_database_url)
+    )  # the login that migrates; None: the one that serves
+    postgres_buffers_mb: int | None = field(
+        default=None, metadata=_variable("TROTH_POSTGRES_BUFFERS_MB", whole(16, 1 << 20))
+    )  # MiB of shared_buffers of the embedded server; None: an eighth of the memory, 64 to 512
 
-    lanes: int = _setting("TROTH_LANES", whole(1, 32), limits.LANES)  # concurrent batches
-    queue_events: int = _setting("TROTH_QUEUE_EVENTS", whole(1_000, 1_000_000), limits.QUEUE_EVENTS)  # waiting per lane
-    read_connections: int = _setting("TROTH_READ_CONNECTIONS", whole(1, 64), 8)  # of the pool for reads and settings
-    statement_seconds: int = _setting("TROTH_STATEMENT_SECONDS", whole(1, 3_600), 30)  # bound of one statement
-    start_seconds: int = _setting("TROTH_START_SECONDS", whole(1, 86_400), 600)  # patience with crash recovery
-    stop_seconds: int = _setting("TROTH_STOP_SECONDS", whole(1, 3_600), 30)  # for requests in flight at shutdown
+    lanes: int = field(default=limits.LANES, metadata=_variable("TROTH_LANES", whole(1, 32)))  # concurrent batches
+    queue_events: int = field(
+        default=limits.QUEUE_EVENTS, metadata=_variable("TROTH_QUEUE_EVENTS", whole(1_000, 1_000_000))
+    )  # events waiting per lane before 503
+    read_connections: int = field(
+        default=8, metadata=_variable("TROTH_READ_CONNECTIONS", whole(1, 64))
+    )  # connections for reads and settings, beside one per lane
+    statement_seconds: int = field(
+        default=30, metadata=_variable("TROTH_STATEMENT_SECONDS", whole(1, 3_600))
+    )  # bound of one statement of a request
+    start_seconds: int = field(
+        default=600, metadata=_variable("TROTH_START_SECONDS", whole(1, 86_400))
+    )  # patience with crash recovery
+    stop_seconds: int = field(
+        default=30, metadata=_variable("TROTH_STOP_SECONDS", whole(1, 3_600))
+    )  # for requests in flight at shutdown
 
-    log_level: LogLevel = _setting("TROTH_LOG_LEVEL", one_of("debug", "info", "warning", "error"), "info")
-    log_format: LogFormat = _setting("TROTH_LOG_FORMAT", one_of("text", "json"), "text")
+    log_level: LogLevel = field(
+        default="info", metadata=_variable("TROTH_LOG_LEVEL", one_of("debug", "info", "warning", "error"))
+    )
+    log_format: LogFormat = field(default="text", metadata=_variable("TROTH_LOG_FORMAT", one_of("text", "json")))
 
     is_mode_explicit: bool = False  # TROTH_MODE was given
     unknown: tuple[str, ...] = ()  # TROTH_… variables that no setting has; said at start

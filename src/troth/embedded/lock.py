@@ -1,6 +1,6 @@
 """The lock file of a cluster: one process at a time starts, watches and stops its server.
 
-The kernel gives the lock back when its holder dies, however it dies. The file's text names the holder, for messages only.
+The kernel gives the lock back when its holder dies, however it dies. The file's text names the holder, for messages.
 """
 
 from __future__ import annotations

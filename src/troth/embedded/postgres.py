@@ -1,8 +1,8 @@
 """Runs the PostgreSQL of one data folder: starts or adopts it, watches it, stops it, or joins one that runs.
 
-The process that holds the cluster's lock is its keeper: it starts the server, starts it again should it end, and stops it
-at the end. All others are guests beside the keeper. A keeper killed with -9 leaves its server running; the next keeper
-adopts that server by the number in its own folder. A server killed with -9 recovers when it is started again.
+The process that holds the cluster's lock is its keeper: it starts the server, starts it again should it end, and stops
+it at the end. All others are guests beside the keeper. A keeper killed with -9 leaves its server running; the next
+keeper adopts that server by the number in its own folder. A server killed with -9 recovers when it is started again.
 
 In: a data folder. Out: connection URLs on a Unix socket. It never deletes a cluster, never signals by process name, and
 never touches a cluster of another major version.

@@ -1,4 +1,4 @@
-"""The server process of one cluster: found by what its own folder says, never by name, and signalled only when it is ours."""
+"""The server process of one cluster: found by what its own folder says, never by name, and signalled only if ours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from troth.embedded.folder import Folder
+from troth.embedded.folder import SOCKET_NAME, Folder
 
 _LAST_WORDS_BYTES = 4_000
 
@@ -41,7 +41,7 @@ def is_server(pid: int, folder: Folder) -> bool:
     """Whether this process works in this cluster's folder and belongs to its account; both are the kernel's word."""
     try:
         return (
-            os.path.samefile(f"/proc/{pid}/cwd", folder.server)
+            Path(f"/proc/{pid}/cwd").samefile(folder.server)
             and Path(f"/proc/{pid}").stat().st_uid == folder.account.uid
         )
     except OSError:
@@ -54,14 +54,15 @@ def signal_server(pid: int, folder: Folder, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def drop_stale_pid(folder: Folder) -> None:
-    """Remove a postmaster.pid whose number now belongs to a stranger of the same user, as happens in containers.
+def drop_stale_files(folder: Folder, sockets: Path) -> None:
+    """Remove what a killed server left, when none of this cluster lives; PostgreSQL itself judges by the number alone.
 
-    PostgreSQL would refuse to start. It stays safe without the file: its shared memory key comes from the folder itself.
+    It would refuse to start while that number belongs to a stranger, as happens in containers, or to a dead process that
+    nobody has reaped. It stays safe without these files: its shared memory key comes from the folder.
     """
-    path = folder.server / "postmaster.pid"
-    if path.exists() and find_postmaster(folder) is None:
-        path.unlink()
+    if find_postmaster(folder) is None:
+        (folder.server / "postmaster.pid").unlink(missing_ok=True)
+        (sockets / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
 
 
 def last_words(log: Path, offset: int) -> str:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from troth.embedded.account import EmbeddedPostgresError
 from troth.embedded.binaries import Binaries
-from troth.embedded.folder import Folder
+from troth.embedded.folder import Folder, socket_folder
 from troth.embedded.options import Options
-from troth.embedded.process import drop_stale_pid, find_postmaster, is_server, last_words, signal_server
+from troth.embedded.process import drop_stale_files, find_postmaster, is_server, last_words, signal_server
 
 _POLL_SECONDS = 0.01
 _PASSING_SECONDS = 60  # how long a start that may pass is tried again
@@ -80,7 +80,7 @@ class Server:
 
     async def _launched(self) -> bool:
         """Start the process and wait for it; False when it ended instead, saying why in its log."""
-        drop_stale_pid(self._folder)
+        drop_stale_files(self._folder, socket_folder(self._folder))
         log = self._folder.log
         if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
             log.replace(log.with_name(f"{log.name}.1"))
@@ -91,7 +91,7 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # a Ctrl-C in the terminal is for us alone
-            preexec_fn=_die_with_parent() if self._options.dies_with_us else None,  # noqa: PLW1509 - tests alone
+            preexec_fn=_die_with_parent() if self._options.dies_with_us else None,
             **self._folder.account.process_settings(),
         )
         self._pid = self._child.pid
@@ -106,8 +106,8 @@ class Server:
                 return True
             if time.monotonic() > deadline:
                 raise EmbeddedPostgresError(
-                    f"PostgreSQL is not ready after {self._options.start_seconds:.0f} s; {self._folder.log} says how far "
-                    "its recovery is. Start again to go on waiting (TROTH_START_SECONDS)."
+                    f"PostgreSQL is not ready after {self._options.start_seconds:.0f} s; {self._folder.log} says how "
+                    "far its recovery is. Start again to go on waiting (TROTH_START_SECONDS)."
                 )
             await asyncio.sleep(_POLL_SECONDS)
         return False

@@ -1,4 +1,4 @@
-"""Makes a cluster and what every database of ours needs in it: initdb, roles, the database. Each step may be repeated."""
+"""Makes a cluster and what a database of ours needs in it: initdb, roles, the database. Each step may be repeated."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ def _refuse_other_version(folder: Folder, binaries: Binaries) -> None:
         major = int((folder.server / "PG_VERSION").read_text(encoding="utf-8").split(".")[0])
     except (OSError, ValueError) as error:
         raise EmbeddedPostgresError(
-            f"{folder.server} is not a whole PostgreSQL cluster (no readable PG_VERSION). Restore it from a backup, or name "
-            "a new folder with --data."
+            f"{folder.server} is not a whole PostgreSQL cluster (no readable PG_VERSION). Restore it from a backup, or "
+            "name a new folder with --data."
         ) from error
     if major != binaries.major:
         raise EmbeddedPostgresError(
-            f"{folder.server} was made by PostgreSQL {major}; this Troth brings PostgreSQL {binaries.major}, which cannot "
-            f"read it. Start the Troth that made it; or take a dump with PostgreSQL {major} (pg_dump) and restore it into "
-            f"a new --data folder; or serve it with your own PostgreSQL {major} and TROTH_DATABASE_URL."
+            f"{folder.server} was made by PostgreSQL {major}; this Troth brings PostgreSQL {binaries.major}, which "
+            f"cannot read it. Start the Troth that made it; or move it with pg_upgrade of PostgreSQL {binaries.major}; "
+            f"or serve it with a PostgreSQL {major} of your own and TROTH_DATABASE_URL."
         )
 
 

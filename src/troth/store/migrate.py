@@ -101,7 +101,7 @@ async def _create_serving_role(owner: Connection) -> None:
         pass  # another database of this server made it at the same moment
     except asyncpg.InsufficientPrivilegeError as error:
         raise UnfitDatabaseError(
-            f"The role {SERVING_ROLE} is missing and the owner's login may not create it. Run once as an administrator: "
+            f"The role {SERVING_ROLE} is missing and the owner's login may not create it. Run as an administrator: "
             f"create role {SERVING_ROLE} nologin; grant {SERVING_ROLE} to <the login in TROTH_DATABASE_URL>"
         ) from error
     await _let_owner_serve(owner)

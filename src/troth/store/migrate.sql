@@ -1,5 +1,5 @@
 -- name: take_migration_lock
--- One migrates at a time, whichever process begins first; the others then find nothing to do. The number is "troth" in ASCII.
+-- One migrates at a time; the others then find nothing to do. The number is "troth" in ASCII.
 select pg_advisory_lock(500136113256);
 
 -- name: release_migration_lock

@@ -1,8 +1,8 @@
 """Connections of the serving role: a connection URL → a pool, and single connections for those who keep one.
 
-Every session: search_path `troth`, UTC, READ COMMITTED, no JIT, bounded statement and idle times, rights of `troth_app`.
-jsonb travels as text both ways, uuid as uuid.UUID, numeric as Decimal. A connection goes back to the pool without a round
-trip, so nobody may leave session state behind: no SET, LISTEN or session lock on a pooled connection.
+Every session: search_path `troth`, UTC, READ COMMITTED, no JIT, bounded statement and idle times, rights of
+`troth_app`. jsonb travels as text both ways, uuid as uuid.UUID, numeric as Decimal. A connection goes back to the pool
+without a round trip, so nobody may leave session state behind: no SET, LISTEN or session lock on a pooled connection.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ async def check_server(connection: Connection) -> None:
         raise UnfitDatabaseError(f"Troth needs PostgreSQL 15 or newer; this server is {server['version_text']}.")
     if server["encoding"] != "UTF8":
         raise UnfitDatabaseError(
-            f"This database stores text as {server['encoding']}; create one with `create database troth encoding 'UTF8' "
+            f"This database stores text as {server['encoding']}; make one with `create database troth encoding 'UTF8' "
             "template template0` and name it in TROTH_DATABASE_URL."
         )
 

@@ -1,5 +1,5 @@
 -- name: prepare_session
--- Sets what every statement relies on, whatever this server's or role's defaults are; as SET, since PgBouncer refuses start-up parameters.
+-- What every statement relies on, whatever the defaults here; as SET, since PgBouncer refuses start-up parameters.
 select set_config('search_path', 'troth', false),
        set_config('timezone', 'UTC', false),
        set_config('jit', 'off', false),

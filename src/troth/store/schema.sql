@@ -100,9 +100,9 @@ create table events (
     outcome       text        not null check (outcome in ('applied', 'waiting_for_order')),
     revision      integer     not null,  -- the program revision that judged it
     properties    jsonb       not null,  -- coerced; declared numbers as decimal text
-    inputs        jsonb,  -- what its rules read beyond properties; null: nothing
-    after         jsonb       not null,  -- wallets and tier after it and everything it caused
-    warnings      jsonb,
+    inputs        json,  -- what its rules read beyond properties; null: nothing
+    after         json        not null,  -- wallets and tier after it and everything it caused
+    warnings      json,
     personal_key  uuid,
     personal      bytea,  -- sealed: reference, personal properties, ip, user agent
     primary key (bucket, id)
@@ -207,5 +207,5 @@ grant select, insert on events, postings, program_revisions to troth_app;
 -- Claims may be given back, and erasure forgets who a customer was.
 grant select, insert, delete on event_refs, identities, personal_keys to troth_app;
 -- Caches of events and postings, which rebuild may drop, and settings.
-grant select, insert, update, delete on customers, balances, limit_uses, lots to troth_app;
-grant select, insert, update on api_keys, program_live, program_draft to troth_app;
+grant select, insert, update, delete on balances, limit_uses, lots to troth_app;
+grant select, insert, update on customers, api_keys, program_live, program_draft to troth_app;

@@ -1,6 +1,6 @@
 """What the owner does beside serving: month partitions made ahead, statistics of tables that grow from nothing.
 
-Ingest issues no DDL, so a month without its partition would refuse every event: call `make_partitions` at start and daily.
+Ingest issues no DDL, so a month without its partition would refuse every event: `make_partitions` at start and daily.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ ANALYSED_ROWS_MIN = 1_000
 async def make_partitions(owner: Connection, now: datetime) -> list[str]:
     """Make the partitions of the month of `now` and three more; returns the names of the new ones.
 
-    A day before counts as now, for clocks that disagree. LockNotAvailableError when another transaction holds the parent
-    for `LOCK_SECONDS` five times over; the months made until then stay.
+    A day before counts as now, for clocks that disagree. LockNotAvailableError when another transaction holds the
+    parent for `LOCK_SECONDS` five times over; the months made until then stay.
     """
     made = []
     for first, following in _months(now - timedelta(days=1), now):

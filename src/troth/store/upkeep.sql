@@ -11,7 +11,7 @@ select pg_advisory_xact_lock(500136113256);
 select to_regclass($1) is not null;
 
 -- name: find_grown
--- Tables that have grown tenfold since they were analysed, while they are small enough for stale plans to hurt; leaf tables only.
+-- Tables that have grown tenfold since they were analysed: their plans were made for far fewer rows.
 select format('%I.%I', stat.schemaname, stat.relname) as relation, stat.n_live_tup as rows
 from pg_stat_user_tables as stat
 join pg_class as relation on relation.oid = stat.relid
