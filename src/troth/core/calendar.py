@@ -61,5 +61,5 @@ def expires_at(expiry: Expiry, earned_at: datetime, zone: ZoneInfo) -> datetime 
 
 def show_time(moment: datetime) -> str:
     """RFC 3339 in UTC, with a fraction only when there is one."""
-    text = moment.astimezone(UTC).isoformat()
-    return text.replace("+00:00", "Z")
+    text = moment.astimezone(UTC).isoformat()[:-6]  # without +00:00
+    return f"{text.rstrip('0') if moment.microsecond else text}Z"

@@ -23,6 +23,7 @@ from troth.core.program import Property
 
 _PLAIN_NUMBER = re.compile(r"(-?)([0-9]{1,18})(?:\.([0-9]{1,18}))?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TEN = tuple(10**power for power in range(64))
 _FLOAT_NOISE = 9  # decimal digits: a difference below 1e-9 is the noise of a binary float
 
 
@@ -97,7 +98,7 @@ def _floor_scaled(bound: Decimal, places: int) -> int:
     sign, digits, exponent = _parts(bound)
     shift = exponent + places
     number = sign * digits
-    return number * 10**shift if shift >= 0 else number // 10**-shift
+    return number * _TEN[shift] if shift >= 0 else number // _TEN[-shift]
 
 
 def _parts(number: Decimal) -> tuple[int, int, int]:
@@ -111,7 +112,7 @@ def show_scaled(scaled: int, places: int) -> str:
     """A scaled integer as decimal text with exactly `places` places."""
     if not places:
         return str(scaled)
-    whole, part = divmod(abs(scaled), 10**places)
+    whole, part = divmod(abs(scaled), _TEN[places])
     return f"{'-' if scaled < 0 else ''}{whole}.{part:0{places}d}"
 
 
@@ -141,7 +142,9 @@ def _scale(field: Property, raw: object) -> int | str:
     kind = type(raw)
     if kind is int:
         assert isinstance(raw, int)
-        return raw * 10**field.places if -(10**limits.NUMBER_DIGITS) < raw < 10**limits.NUMBER_DIGITS else "too_large"
+        return (
+            raw * _TEN[field.places] if -_TEN[limits.NUMBER_DIGITS] < raw < _TEN[limits.NUMBER_DIGITS] else "too_large"
+        )
     if kind is not Decimal and kind is not str:
         return "type"
     plain = _PLAIN_NUMBER.fullmatch(str(raw)) if kind is Decimal else _PLAIN_NUMBER.fullmatch(raw)  # type: ignore[call-overload]
@@ -149,7 +152,7 @@ def _scale(field: Property, raw: object) -> int | str:
         sign, whole, part = plain.groups()
         part = part or ""
         if len(part) <= field.places:
-            scaled = int(whole + part) * 10 ** (field.places - len(part))
+            scaled = int(whole + part) * _TEN[field.places - len(part)]
             return -scaled if sign else scaled
     return _scale_decimal(field, raw)
 
@@ -162,11 +165,11 @@ def _scale_decimal(field: Property, raw: object) -> int | str:
     sign, digits, exponent = _parts(number)
     shift = exponent + field.places
     if shift >= 0:
-        return sign * digits * int(10**shift)
-    unit = 10**-shift
+        return sign * digits * _TEN[shift]
+    unit = _TEN[-shift]
     nearest = (2 * digits + unit) // (2 * unit)  # half away from zero; the sign comes back below
     excess = abs(digits - nearest * unit)  # in units of 10^exponent
-    is_noise = excess * 10**_FLOAT_NOISE <= 10**-exponent
+    is_noise = excess * _TEN[_FLOAT_NOISE] <= _TEN[-exponent]
     if excess and not is_noise and field.excess_places == "reject":
         return "too_many_places"
     return sign * nearest

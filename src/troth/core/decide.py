@@ -83,7 +83,9 @@ def _refuse(state: CustomerState, event: Event) -> Problem | None:
 def _over_limit(state: CustomerState) -> Problem | None:
     for wallet_id, wallet in state.wallets.items():
         if wallet.available > limits.BALANCE_POINTS or wallet.lifetime > limits.BALANCE_POINTS:
-            return Problem("", "balance_limit", f"wallet '{wallet_id}' cannot hold more than {limits.BALANCE_POINTS} points")
+            return Problem(
+                "", "balance_limit", f"wallet '{wallet_id}' cannot hold more than {limits.BALANCE_POINTS} points"
+            )
     return None
 
 
@@ -121,7 +123,7 @@ def _expired_event(lots: Sequence[Lot], book: RuleBook, event_id: UUID) -> Event
     return system_event("points_expired", raw, book, event_id=event_id, occurred_at=ends)
 
 
-def system_event(  # noqa: PLR0913
+def system_event(
     type_id: str, raw: Mapping[str, object], book: RuleBook, *, event_id: UUID, occurred_at: datetime,
     parent: Event | None = None,
 ) -> Event:  # fmt: skip
@@ -130,7 +132,9 @@ def system_event(  # noqa: PLR0913
     reading = Reading(book.zone, [])
     found = read_fields(event_type.properties, raw, "/properties", reading)
     assert not reading.problems, reading.problems
-    stored = {field.name: kept for field, (kept, _) in zip(event_type.properties, found, strict=True) if kept is not None}
+    stored = {
+        field.name: kept for field, (kept, _) in zip(event_type.properties, found, strict=True) if kept is not None
+    }
     return Event(
         id=event_id,
         type=event_type,
@@ -152,7 +156,9 @@ def _record(state: CustomerState, event: Event, book: RuleBook, own: tuple[Posti
     state = _enter_program(state, book)
     inputs, verdicts = (NOTHING, []) if rules is None else _judge(rules, state, event, book)
     awards, lots = earn(event, verdicts, book)
-    postings = own + tuple(msgspec.structs.replace(posting, n=posting.n + len(own)) for posting in awards) if own else awards
+    postings = (
+        own + tuple(msgspec.structs.replace(posting, n=posting.n + len(own)) for posting in awards) if own else awards
+    )
     after = _fold(state, event, postings, lots, _uses(verdicts, event, book))
     caused, after = _rise(after, event, book)
     return Judged(
@@ -178,7 +184,9 @@ def _judge(rules: TypeRules, state: CustomerState, event: Event, book: RuleBook)
 
 
 def _cut_warning(verdict: Verdict) -> Problem:
-    return Problem("", "award_limit", f"rule '{verdict.rule.id}' gave {verdict.rounded} points; {limits.AWARD_POINTS} is the most")
+    return Problem(
+        "", "award_limit", f"rule '{verdict.rule.id}' gave {verdict.rounded} points; {limits.AWARD_POINTS} is the most"
+    )
 
 
 def _uses(verdicts: Sequence[Verdict], event: Event, book: RuleBook) -> list[tuple[UseKey, Use]]:
@@ -196,7 +204,11 @@ def _enter_program(state: CustomerState, book: RuleBook) -> CustomerState:
 
 
 def _fold(
-    state: CustomerState, event: Event, postings: tuple[Posting, ...], lots: tuple[Lot, ...], uses: list[tuple[UseKey, Use]]
+    state: CustomerState,
+    event: Event,
+    postings: tuple[Posting, ...],
+    lots: tuple[Lot, ...],
+    uses: list[tuple[UseKey, Use]],
 ) -> CustomerState:
     """The state after the event's own effects."""
     counts = dict(state.counts)

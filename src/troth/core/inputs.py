@@ -23,7 +23,7 @@ Room = tuple[int | None, int | None]  # (times, points) that a limit leaves; Non
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
-    """`values` by input name; `multiplier` of the tier held before; `rooms` per limited rule, in order of its limits."""
+    """`values` by input name; `multiplier` of the tier held before; `rooms` per limited rule, one per limit."""
 
     values: Mapping[str, object]
     multiplier: Decimal = Decimal(1)

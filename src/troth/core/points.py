@@ -25,7 +25,9 @@ def earn(event: Event, verdicts: Sequence[Verdict], book: RuleBook) -> tuple[tup
             lot = _grow(lots, (verdict.rule.wallet, ends), verdict.points, event)
             postings.append(_award(event, verdict, lot, len(postings)))
             if ends is not None and ends <= event.recorded_at:
-                postings.append(_expiry(lot, verdict.points, verdict.rule.qualifying, (event.occurred_at, len(postings))))
+                postings.append(
+                    _expiry(lot, verdict.points, verdict.rule.qualifying, (event.occurred_at, len(postings)))
+                )
     return tuple(postings), tuple(_settled(lot, event.recorded_at) for lot in lots.values())
 
 
@@ -34,7 +36,9 @@ def _end(verdict: Verdict, event: Event, book: RuleBook) -> datetime | None:
     return expires_at(expiry, event.occurred_at, book.zone)
 
 
-def _grow(lots: dict[tuple[str, datetime | None], Lot], key: tuple[str, datetime | None], points: int, event: Event) -> Lot:
+def _grow(
+    lots: dict[tuple[str, datetime | None], Lot], key: tuple[str, datetime | None], points: int, event: Event
+) -> Lot:
     wallet, ends = key
     known = lots.get(key)
     lots[key] = Lot(
@@ -97,7 +101,9 @@ def _expiry(lot: Lot, points: int, qualifying: bool, at: tuple[datetime, int]) -
 def expire(lots: Sequence[Lot]) -> tuple[Posting, ...]:
     """The postings that end these lots at their date; the due time is their `occurred_at`."""
     return tuple(
-        _expiry(lot, lot.remaining, False, (lot.expires_at, n)) for n, lot in enumerate(lots) if lot.expires_at is not None
+        _expiry(lot, lot.remaining, False, (lot.expires_at, n))
+        for n, lot in enumerate(lots)
+        if lot.expires_at is not None
     )
 
 

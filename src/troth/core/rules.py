@@ -188,7 +188,14 @@ def _judge_rule(
     points, cap = _limit(rule, min(rounded, limits.AWARD_POINTS), inputs.rooms.get(rule.id, ()))
     reason: Reason = "applied" if points else "limit_reached"
     return Verdict(
-        rule=rule, reason=reason, base=base, multiplier=multiplier, rounded=rounded, points=points, cap=cap, is_cut=is_cut
+        rule=rule,
+        reason=reason,
+        base=base,
+        multiplier=multiplier,
+        rounded=rounded,
+        points=points,
+        cap=cap,
+        is_cut=is_cut,
     )
 
 

@@ -17,7 +17,7 @@ def reached_level(tiers: Tiers, qualifying: int) -> Level | None:
 
 
 def held_level(tiers: Tiers | None, state: CustomerState) -> Level | None:
-    """The level the customer holds: the recorded one, else the one that asks for no points, if there is such a level."""
+    """The level the customer holds: the recorded one, else the one that asks for no points, if there is one."""
     if tiers is None:
         return None
     for level in tiers.levels:

@@ -59,7 +59,7 @@ class Rejected(msgspec.Struct, frozen=True):
 Outcome = Applied | Duplicate | Conflict | Rejected
 
 
-class Overloaded(Exception):  # noqa: N818
+class Overloaded(Exception):
     """The queues are full or the database cannot be reached. Nothing was stored; send again after `retry_seconds`."""
 
     def __init__(self, reason: str, retry_seconds: int = 1) -> None:

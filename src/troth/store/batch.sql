@@ -101,26 +101,26 @@ where l.bucket = done.bucket and l.event_id = done.event_id and l.n = done.n
 -- Everything a batch leaves behind, in one statement. Events and postings are only ever inserted.
 with written_events as (
     insert into events (bucket, id, customer_id, seq, type, occurred_at, source, source_detail, actor, signed, parent,
-                        depth, caused, outcome, revision, properties, inputs, after, warnings, personal_key, personal)
+                        depth, caused, points, outcome, revision, properties, inputs, after, warnings, personal_key, personal)
     select * from unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::timestamptz[], $7::text[],
                          $8::text[], $9::text[], $10::boolean[], $11::uuid[], $12::smallint[], $13::smallint[],
-                         $14::text[], $15::integer[], $16::jsonb[], $17::jsonb[], $18::jsonb[], $19::jsonb[],
-                         $20::uuid[], $21::bytea[])
+                         $14::bigint[], $15::text[], $16::integer[], $17::jsonb[], $18::json[], $19::json[],
+                         $20::json[], $21::uuid[], $22::bytea[])
 ), written_postings as (
     insert into postings (bucket, event_id, n, customer_id, seq, wallet, from_state, to_state, points, qualifying,
                           lot_event, lot_n, occurred_at, reason, rule, base, multiplier, cap)
-    select * from unnest($22::smallint[], $23::uuid[], $24::integer[], $25::uuid[], $26::bigint[], $27::text[],
-                         $28::text[], $29::text[], $30::bigint[], $31::boolean[], $32::uuid[], $33::smallint[],
-                         $34::timestamptz[], $35::text[], $36::text[], $37::numeric[], $38::numeric[], $39::text[])
+    select * from unnest($23::smallint[], $24::uuid[], $25::integer[], $26::uuid[], $27::bigint[], $28::text[],
+                         $29::text[], $30::text[], $31::bigint[], $32::boolean[], $33::uuid[], $34::smallint[],
+                         $35::timestamptz[], $36::text[], $37::text[], $38::numeric[], $39::numeric[], $40::text[])
 ), written_lots as (
     insert into lots (bucket, event_id, n, customer_id, wallet, earned_at, expires_at, points, remaining)
-    select * from unnest($40::smallint[], $41::uuid[], $42::smallint[], $43::uuid[], $44::text[], $45::timestamptz[],
-                         $46::timestamptz[], $47::bigint[], $48::bigint[])
+    select * from unnest($41::smallint[], $42::uuid[], $43::smallint[], $44::uuid[], $45::text[], $46::timestamptz[],
+                         $47::timestamptz[], $48::bigint[], $49::bigint[])
 ), written_balances as (
     insert into balances (bucket, customer_id, wallet, program, pending, available, reserved, spent, expired, debt,
                           forgiven, qualifying)
-    select * from unnest($49::smallint[], $50::uuid[], $51::text[], $52::bigint[], $53::bigint[], $54::bigint[],
-                         $55::bigint[], $56::bigint[], $57::bigint[], $58::bigint[], $59::bigint[], $60::bigint[])
+    select * from unnest($50::smallint[], $51::uuid[], $52::text[], $53::bigint[], $54::bigint[], $55::bigint[],
+                         $56::bigint[], $57::bigint[], $58::bigint[], $59::bigint[], $60::bigint[], $61::bigint[])
     on conflict (bucket, customer_id, wallet) do update
     set program = excluded.program, pending = excluded.pending, available = excluded.available,
         reserved = excluded.reserved, spent = excluded.spent, expired = excluded.expired, debt = excluded.debt,
@@ -128,9 +128,9 @@ with written_events as (
 )
 insert into customers as c (bucket, id, created_at, seq, tier, tier_since, orders, counts, attributes, tags,
                             last_activity_at, due_at, personal_key, personal)
-select * from unnest($61::smallint[], $62::uuid[], $63::timestamptz[], $64::bigint[], $65::text[], $66::timestamptz[],
-                     $67::integer[], $68::jsonb[], $69::jsonb[], $70::jsonb[], $71::timestamptz[], $72::timestamptz[],
-                     $73::uuid[], $74::bytea[])
+select * from unnest($62::smallint[], $63::uuid[], $64::timestamptz[], $65::bigint[], $66::text[], $67::timestamptz[],
+                     $68::integer[], $69::jsonb[], $70::jsonb[], $71::jsonb[], $72::timestamptz[], $73::timestamptz[],
+                     $74::uuid[], $75::bytea[])
 on conflict (bucket, id) do update
 set seq = excluded.seq, tier = excluded.tier, tier_since = excluded.tier_since, orders = excluded.orders,
     counts = excluded.counts, attributes = excluded.attributes, tags = excluded.tags,

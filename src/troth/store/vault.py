@@ -1,7 +1,7 @@
 """Sealing of personal data: AES-256-GCM with one key per customer, each key itself sealed by the master key.
 
 In: bytes and the id of the row they belong to. Out: nonce (12 bytes) + ciphertext + tag. The row's id is authenticated,
-so a sealed value cannot be moved to another row. Destroying a customer's key makes everything sealed with it unreadable.
+so a sealed value cannot be moved to another row. Destroying a customer's key makes what it sealed unreadable.
 """
 
 from __future__ import annotations
@@ -74,11 +74,13 @@ def _open(cipher: AESGCM, sealed: bytes, row: UUID) -> bytes:
 
 
 def open_vault(configured: str | None, key_file: Path | None) -> Vault:
-    """The vault of TROTH_MASTER_KEY (base64 of 32 bytes), else of `key_file`, which is made with mode 600 if missing."""
+    """The vault of TROTH_MASTER_KEY (base64 of 32 bytes), else of `key_file`, made with mode 600 if missing."""
     if configured is not None:
         return Vault(_decode(configured, "TROTH_MASTER_KEY"))
     if key_file is None:
-        raise MasterKeyError("set TROTH_MASTER_KEY to 32 random bytes in base64 (openssl rand -base64 32), and keep a copy")
+        raise MasterKeyError(
+            "set TROTH_MASTER_KEY to 32 random bytes in base64 (openssl rand -base64 32), and keep a copy"
+        )
     if not key_file.exists():
         _create(key_file)
     if stat.S_IMODE(key_file.stat().st_mode) & 0o077:

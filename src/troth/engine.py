@@ -1,0 +1,47 @@
+"""The engine without its doors: database, vault, compiled programs and the batcher, put together once.
+
+Used by the server and by every command that records or checks events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from troth import limits
+from troth.core.program import Program
+from troth.pipeline.batcher import Batcher
+from troth.pipeline.books import Books
+from troth.store.pool import Database
+from troth.store.programs import load_program
+from troth.store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    database: Database
+    vault: Vault
+    books: Books
+    batcher: Batcher
+
+
+@asynccontextmanager
+async def running_engine(
+    database: Database,
+    vault: Vault,
+    *,
+    lanes: int = limits.LANES,
+    queue_events: int = limits.QUEUE_EVENTS,
+    demands_signatures: bool = False,
+) -> AsyncIterator[Engine]:
+    """An engine whose lanes run until the context ends; what was taken in is finished first."""
+
+    async def read(revision: int | None) -> Program:
+        async with database.pool.acquire() as connection:
+            return await load_program(connection, revision)
+
+    books = Books(read, demands_signatures=demands_signatures)
+    batcher = Batcher(database, books, vault, lanes=lanes, queue_events=queue_events)
+    async with batcher:
+        yield Engine(database=database, vault=vault, books=books, batcher=batcher)

@@ -1,0 +1,64 @@
+"""The revisions of the program that this process has compiled, and which of them is live.
+
+A revision never changes, so a compiled one is kept; the live number is compared with the database by every batch.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from troth import limits
+from troth.core.program import Program
+from troth.core.rules import RuleBook, compile_rules
+from troth.pipeline.validate import Validator, validator_for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """One revision, ready to validate and to judge."""
+
+    rules: RuleBook
+    validator: Validator
+
+    @property
+    def revision(self) -> int:
+        return self.rules.program.revision
+
+
+class Books:
+    """Compiled revisions, at most PROGRAMS_KEPT of them; `read` fetches one, or the live one for None."""
+
+    def __init__(self, read: Callable[[int | None], Awaitable[Program]], *, demands_signatures: bool = False) -> None:
+        self._read = read
+        self._demands_signatures = demands_signatures
+        self._kept: OrderedDict[int, Book] = OrderedDict()
+        self._live: Book | None = None
+
+    async def live(self) -> Book:
+        """The newest revision this process knows; reads it from the database the first time."""
+        return self._live or await self.refresh()
+
+    async def refresh(self) -> Book:
+        """Read the live revision again: the database says that it is newer."""
+        book = self._keep(await self._read(None))
+        self._live = book
+        return book
+
+    async def at(self, revision: int) -> Book:
+        known = self._kept.get(revision)
+        if known is not None:
+            self._kept.move_to_end(revision)
+            return known
+        return self._keep(await self._read(revision))
+
+    def _keep(self, program: Program) -> Book:
+        book = Book(
+            rules=compile_rules(program),
+            validator=validator_for(program, demands_signatures=self._demands_signatures),
+        )
+        self._kept[program.revision] = book
+        while len(self._kept) > limits.PROGRAMS_KEPT:
+            self._kept.popitem(last=False)
+        return book

@@ -1,0 +1,195 @@
+"""One batch, one transaction: resolve → name → claim → customers → load → decide → write → commit.
+
+In: validated works, on a connection of one's own. Out: every work has its outcome, or waits for a twin's verdict.
+Nothing is left behind when anything fails; running the same works again, with the same ids, is harmless.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+
+from troth.core.builtin_types import PROFILE_TYPE
+from troth.core.decide import decide
+from troth.core.ids import RANDOM_BITS, bucket_of, uuid7
+from troth.core.rules import RuleBook, use_keys
+from troth.core.state import CustomerState, UseKey
+from troth.pipeline.books import Book, Books
+from troth.pipeline.claim import Claims
+from troth.pipeline.outcome import Applied, Problem, Rejected
+from troth.pipeline.work import Work
+from troth.pipeline.write import Ledger, Party
+from troth.store import batch
+from troth.store.batch import CustomerRow
+from troth.store.pool import Connection
+from troth.store.vault import Vault
+
+_FOUNDING_TYPES = frozenset({PROFILE_TYPE, "opt_in"})  # they create a customer under every setting
+Companion = Callable[[Connection], Awaitable[None]]
+
+
+class StaleBook(Exception):
+    """The live program is newer than the one the works were validated under. Nothing was written."""
+
+
+class NameChanged(Exception):
+    """A customer was renamed or erased between the plain read and the lock. Nothing was written; run again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingest:
+    """The steps of a batch."""
+
+    books: Books
+    vault: Vault
+    claims: Claims
+
+    async def run(
+        self, connection: Connection, works: Sequence[Work], book: Book, companion: Companion | None = None
+    ) -> list[Work]:
+        """Run one transaction over `works`. Out: those that wait for a twin; outcomes count once this returns."""
+        await connection.execute("begin")
+        try:
+            waiting = await self._steps(connection, works, book)
+            if companion is not None and not waiting:
+                await companion(connection)
+        except BaseException:
+            if not connection.is_closed():
+                await connection.execute("rollback")
+            raise
+        await connection.execute("commit")
+        return waiting
+
+    async def _steps(self, connection: Connection, works: Sequence[Work], book: Book) -> list[Work]:
+        if not works:
+            return []
+        names = list(dict.fromkeys(work.valid.customer for work in works))
+        resolved = await batch.resolve(connection, names)
+        if resolved.live != book.revision:
+            raise StaleBook
+        name_works(works, resolved.customers)
+        claimed = await self.claims.claim(connection, works, resolved.customers)
+        fresh = self._known_only(claimed.fresh, resolved.customers, book)
+        parties = await self._parties(connection, fresh, resolved.customers)
+        await load_uses(connection, fresh, parties, book.rules)
+        ledger = Ledger(book.rules)
+        now = present()
+        for work in fresh:
+            party = parties[work.valid.customer]
+            decision = decide(party.row.state, work.event(), book.rules, now)
+            record = ledger.add(work, party, decision)
+            if record is not None:
+                work.outcome = Applied(record)
+            else:
+                assert decision.refusal is not None
+                work.outcome = Rejected((decision.refusal,))
+        given_back = {key: value for work in claimed.fresh if _is_refused(work) for key, value in work.claims.items()}
+        if given_back:
+            await batch.give_back(connection, given_back)
+        await ledger.write(connection)
+        return claimed.waiting
+
+    def _known_only(self, fresh: list[Work], customers: dict[str, tuple[UUID, int]], book: Book) -> list[Work]:
+        """Where the program rejects unknown customers, only known ones go on."""
+        if book.rules.program.settings.unknown_customer == "create":
+            return fresh
+        for work in fresh:
+            if work.valid.customer not in customers and work.valid.type.id not in _FOUNDING_TYPES:
+                detail = "the program does not create customers from events; create this one first"
+                work.outcome = Rejected((Problem("/customer", "unknown_customer", detail),))
+        return [work for work in fresh if work.outcome is None]
+
+    # Customers
+
+    async def _parties(
+        self, connection: Connection, works: Sequence[Work], customers: dict[str, tuple[UUID, int]]
+    ) -> dict[str, Party]:
+        """Every customer of the batch, locked: new ones by naming them, known ones by their row."""
+        names = list(dict.fromkeys(work.valid.customer for work in works))
+        parties = await self._add_new(connection, [name for name in names if name not in customers])
+        known = [name for name in names if name not in parties]
+        if any(name not in customers for name in known):  # taken by somebody else just now
+            customers = {**customers, **(await batch.resolve(connection, known)).customers}
+        if not known:
+            return parties
+        named = {customers[name][0]: (customers[name][1], name) for name in known}
+        for row in (await batch.lock_customers(connection, named)).values():
+            row.state = await batch.load_due(connection, row, present())
+            parties[row.external_id] = self._known_party(row)
+        if any(name not in parties for name in known):
+            raise NameChanged
+        return parties
+
+    async def _add_new(self, connection: Connection, names: Sequence[str]) -> dict[str, Party]:
+        """Parties for the new names that nobody else has taken meanwhile."""
+        if not names:
+            return {}
+        made = [self._new_party(name) for name in names]
+        added = await batch.add_customers(connection, [party.row for party in made])
+        return {party.row.external_id: party for party in made if party.row.id in added}
+
+    def _new_party(self, name: str) -> Party:
+        bucket = bucket_of(name)
+        customer_id, key_id = new_id(bucket), new_id(bucket)
+        key, sealed = self.vault.new_key(key_id)
+        state = CustomerState(created_at=present())
+        row = CustomerRow(
+            id=customer_id, bucket=bucket, external_id=name, state=state, personal_key=key_id, sealed_key=sealed
+        )
+        return Party(row=row, key=key, before=state)
+
+    def _known_party(self, row: CustomerRow) -> Party:
+        if not row.is_named or row.personal_key is None or row.sealed_key is None:
+            raise NameChanged
+        return Party(row=row, key=self.vault.open_key(row.personal_key, row.sealed_key), before=row.state)
+
+
+def _is_refused(work: Work) -> bool:
+    return isinstance(work.outcome, Rejected)
+
+
+def present() -> datetime:
+    """The moment for everything the program means, to the millisecond."""
+    return datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000, UTC)
+
+
+def new_id(bucket: int) -> UUID:
+    return uuid7(time.time_ns() // 1_000_000, bucket, secrets.randbits(RANDOM_BITS))
+
+
+def name_works(works: Iterable[Work], customers: dict[str, tuple[UUID, int]]) -> None:
+    """Give an id to every work that has none yet, in the bucket of its customer."""
+    for work in works:
+        if work.id is None:
+            name = work.valid.customer
+            work.name(new_id(customers[name][1] if name in customers else bucket_of(name)))
+
+
+async def load_uses(connection: Connection, works: Sequence[Work], parties: dict[str, Party], book: RuleBook) -> None:
+    """Read what limited rules have used up, for every event that these works may bring."""
+    asked: list[tuple[UUID, int, UseKey]] = []
+    for work in works:
+        row = parties[work.valid.customer].row
+        event = work.event()
+        moments = [(name, event.occurred_at) for name in (event.type.id, "tier_upgraded")]
+        for lot in row.state.due_lots:
+            assert lot.expires_at is not None
+            moments += [(name, lot.expires_at) for name in ("points_expired", "tier_upgraded")]
+        for name, moment in moments:
+            rules = book.by_type.get(name)
+            if rules is not None and rules.limited:
+                asked.extend((row.id, row.bucket, key) for key in use_keys(rules, moment, book.zone))
+    if not asked:
+        return
+    found = await batch.load_uses(connection, asked)
+    for party in parties.values():
+        uses = found.get(party.row.id)
+        if uses:
+            party.row.state = msgspec.structs.replace(party.row.state, uses=uses)
+            party.before = party.row.state

@@ -1,0 +1,281 @@
+"""Validation: a raw event and the live program → a valid event, or every problem it has. Pure.
+
+Precedence: fields of the event (customer, type, reference, occurred_at, unknown ones), then whether the sender may send
+the type, then its properties. A type that is unknown hides the properties, since nothing says how to read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from troth import limits
+from troth.core.builtin_types import ORDER_FAMILY_TYPES, PROFILE_TYPE
+from troth.core.coercion import Problem, Reading, escape, parse_moment, read_fields, read_unknown
+from troth.core.program import EventType, Program
+from troth.pipeline.outcome import RawEvent
+
+# Types whose effect this version does not have: recording them without it would be wrong for ever.
+UNAVAILABLE_TYPES = ORDER_FAMILY_TYPES | {"point_add", "point_sub", "opt_out"}
+
+_encoder = msgspec.json.Encoder(decimal_format="number", order="sorted")
+
+
+class ValidEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that can be judged; it has no id yet."""
+
+    customer: str
+    type: EventType
+    reference: str | None
+    order_id: str | None  # of an opening type
+    occurred_at: datetime | None  # None: when it is recorded
+    values: tuple[object, ...]
+    properties: str  # canonical JSON without personal ones
+    attributes: Mapping[str, object]  # profile events: what changes; None removes
+    tags: tuple[str, ...] | None
+    personal_properties: Mapping[str, object]
+    raw: RawEvent
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with an event, and the reference it may have been recorded under before."""
+
+    problems: tuple[Problem, ...]
+    reference: str | None
+    raw: RawEvent
+
+
+class _Split(msgspec.Struct):
+    """Coerced properties, parted into plain and personal ones."""
+
+    values: tuple[object, ...]
+    stored: dict[str, object]
+    personal: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validator:
+    """Validates under one revision of the program."""
+
+    program: Program
+    zone: ZoneInfo
+    demands_signatures: bool  # production: types marked `sensitive` only by signed requests
+    declared: Mapping[str, frozenset[str]]  # event type → its property names
+
+    def validate(self, raw: RawEvent, now: datetime) -> ValidEvent | Refused:
+        """In: an event as a door read it, and the present moment. Never raises on bad input."""
+        reading = Reading(self.zone, [])
+        customer = _read_identifier(raw.customer, "customer", reading, is_required=True)
+        reference = _read_identifier(raw.reference, "reference", reading, is_required=False)
+        if reference is not None and reference.startswith("sys:"):
+            reading.refuse("/reference", "reserved_reference", "references that start with 'sys:' belong to the engine")
+        occurred_at = _read_moment(raw.occurred_at, now, reading)
+        for name in raw.extra:
+            reading.refuse(f"/{escape(name)}", "unknown_field", f"an event has no field '{name}'; is it a property?")
+        event_type = self._read_type(raw, reading)
+        split = None if event_type is None else self._read_properties(event_type, raw, reading)
+        if reading.problems or customer is None or event_type is None or split is None:
+            return Refused(problems=tuple(reading.problems), reference=reference, raw=raw)
+        return _assemble(raw, event_type, split, (customer, reference, occurred_at), reading)
+
+    def content(self, raw: RawEvent, type_id: str) -> str | None:
+        """The canonical properties of `raw` as this revision reads that type; None when it does not fit."""
+        event_type = self.program.event_types.get(type_id)
+        reading = Reading(self.zone, [])
+        split = None if event_type is None else self._read_properties(event_type, raw, reading)
+        text = _encode(split, reading) if split else ""
+        return None if reading.problems or split is None else text
+
+    def _read_type(self, raw: RawEvent, reading: Reading) -> EventType | None:
+        type_id = _read_identifier(raw.type, "type", reading, is_required=True)
+        if type_id is None:
+            return None
+        event_type = self.program.event_types.get(type_id)
+        if event_type is None:
+            reading.refuse("/type", "unknown_type", f"the program has no event type '{type_id}'")
+            return None
+        problem = self._forbid(event_type, raw)
+        if problem is not None:
+            reading.refuse("/type", *problem)
+        return event_type
+
+    def _forbid(self, event_type: EventType, raw: RawEvent) -> tuple[str, str] | None:
+        """Why this sender may not send this type."""
+        if event_type.system:
+            return ("system_type", f"'{event_type.id}' events are written by the engine only")
+        if event_type.id in UNAVAILABLE_TYPES:
+            return ("not_available", f"'{event_type.id}' is not available in this version")
+        if raw.is_client and not event_type.client_allowed:
+            return ("not_client_allowed", f"a publishable key may not send '{event_type.id}'; send it from your server")
+        if event_type.scope is not None and raw.scopes is not None and event_type.scope not in raw.scopes:
+            return ("forbidden", f"to send '{event_type.id}' the key needs the scope {event_type.scope}")
+        if self.demands_signatures and not raw.is_signed and self._is_sensitive(event_type):
+            return ("signature_required", f"'{event_type.id}' is sensitive: send it in a signed request")
+        return None
+
+    def _is_sensitive(self, event_type: EventType) -> bool:
+        if event_type.sensitive or not self.program.settings.require_signatures:
+            return event_type.sensitive
+        return event_type.order is not None or any(field.pii for field in event_type.properties)
+
+    def _read_properties(self, event_type: EventType, raw: RawEvent, reading: Reading) -> _Split | None:
+        if not isinstance(raw.properties, Mapping):
+            reading.refuse("/properties", "type", "'properties' must be an object")
+            return None
+        found = read_fields(event_type.properties, raw.properties, "/properties", reading)
+        split = _Split((), {}, {})
+        for field, (stored, _) in zip(event_type.properties, found, strict=True):
+            if stored is not None:
+                (split.personal if field.pii else split.stored)[field.name] = stored
+        split.values = tuple(
+            None if field.pii else value for field, (_, value) in zip(event_type.properties, found, strict=True)
+        )
+        undeclared = {name: value for name, value in raw.properties.items() if name not in self.declared[event_type.id]}
+        if undeclared:
+            _read_undeclared(event_type, undeclared, split, reading)
+        if event_type.id == PROFILE_TYPE:
+            _note_removals(raw.properties, split, {field.name for field in event_type.properties if field.pii})
+        return split
+
+
+def validator_for(program: Program, *, demands_signatures: bool) -> Validator:
+    """The validator of one revision."""
+    return Validator(
+        program=program,
+        zone=ZoneInfo(program.settings.time_zone),
+        demands_signatures=demands_signatures,
+        declared={
+            event_type.id: frozenset(field.name for field in event_type.properties)
+            for event_type in program.event_types.values()
+        },
+    )
+
+
+def _read_undeclared(event_type: EventType, undeclared: Mapping[str, object], split: _Split, reading: Reading) -> None:
+    """Unknown properties: kept unless the type is strict; no rule can read them."""
+    for name, value in undeclared.items():
+        pointer = f"/properties/{escape(name)}"
+        if event_type.strict:
+            reading.refuse(pointer, "unknown_property", f"'{event_type.id}' has no property '{name}'")
+        elif value is not None:
+            split.stored[name] = read_unknown(value, pointer, reading)
+
+
+def _note_removals(raw: Mapping[str, object], split: _Split, personal_names: set[str]) -> None:
+    """In a profile event an explicit null removes the attribute, and the record says so."""
+    for name, value in raw.items():
+        if value is None and name != "tags":
+            (split.personal if name in personal_names else split.stored)[name] = None
+
+
+def _read_identifier(raw: object, name: str, reading: Reading, *, is_required: bool) -> str | None:
+    """customer, type, reference: text of 1–255 code points, compared exactly."""
+    if raw is None or raw == "":
+        if is_required or raw == "":
+            reading.refuse(f"/{name}", "missing", f"'{name}' is required" if is_required else f"'{name}' is empty")
+        return None
+    if not isinstance(raw, str):
+        reading.refuse(f"/{name}", "type", f"'{name}' must be text; send numbers as text to keep every digit")
+        return None
+    if len(raw) > limits.IDENTIFIER_LENGTH:
+        detail = f"'{name}' is longer than {limits.IDENTIFIER_LENGTH} characters"
+        reading.refuse(f"/{name}", "too_long", detail)
+        return None
+    return raw if _is_storable(raw, f"/{name}", reading) else None
+
+
+def _read_moment(raw: object, now: datetime, reading: Reading) -> datetime | None:
+    if raw is None:
+        return None
+    moment = parse_moment(raw)
+    if moment is None:
+        detail = "'occurred_at' must be a time with an offset, like 2026-11-20T10:00:00Z"
+        reading.refuse("/occurred_at", "invalid_datetime", detail)
+    elif moment > now + timedelta(seconds=limits.FUTURE_SECONDS):
+        detail = f"'occurred_at' is more than {limits.FUTURE_SECONDS} seconds in the future"
+        reading.refuse("/occurred_at", "in_future", detail)
+    elif moment.year < limits.OCCURRED_YEAR_MIN:
+        reading.refuse("/occurred_at", "too_early", f"'occurred_at' is before {limits.OCCURRED_YEAR_MIN}")
+    return moment
+
+
+def _is_storable(text: str, pointer: str, reading: Reading) -> bool:
+    """Whether PostgreSQL can hold the text: no NUL, no lone surrogates."""
+    if text.isascii() and text.isprintable():
+        return True
+    if "\0" in text:
+        reading.refuse(pointer, "nul_character", "text may not hold NUL characters")
+        return False
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        reading.refuse(pointer, "invalid_text", "text holds half of a surrogate pair")
+        return False
+    return True
+
+
+def _assemble(
+    raw: RawEvent, event_type: EventType, split: _Split, head: tuple[str, str | None, datetime | None], reading: Reading
+) -> ValidEvent | Refused:
+    customer, reference, occurred_at = head
+    order_id = _order_id(event_type, split, reference, reading)
+    properties = _encode(split, reading)
+    if reading.problems:
+        return Refused(problems=tuple(reading.problems), reference=reference, raw=raw)
+    changes = split.stored if event_type.id == PROFILE_TYPE else {}
+    tags = changes.get("tags")
+    return ValidEvent(
+        customer=customer,
+        type=event_type,
+        reference=reference,
+        order_id=order_id,
+        occurred_at=occurred_at,
+        values=split.values,
+        properties=properties,
+        attributes={name: value for name, value in changes.items() if name != "tags"},
+        tags=tuple(tags) if isinstance(tags, list) else None,
+        personal_properties=split.personal,
+        raw=raw,
+    )
+
+
+def _order_id(event_type: EventType, split: _Split, reference: str | None, reading: Reading) -> str | None:
+    """The order that an event of an opening type opens: its mapped id, else its reference."""
+    mapping = event_type.order
+    if mapping is None:
+        return None
+    order_id = split.stored.get(mapping.id) if mapping.id else None
+    if order_id is None:
+        return reference
+    if isinstance(order_id, str) and 0 < len(order_id) <= limits.IDENTIFIER_LENGTH:
+        return order_id
+    detail = f"an order id has 1 to {limits.IDENTIFIER_LENGTH} characters"
+    reading.refuse(f"/properties/{mapping.id}", "too_long" if order_id else "missing", detail)
+    return None
+
+
+def _encode(split: _Split, reading: Reading) -> str:
+    """Canonical JSON of the plain properties; text that cannot be stored is found here, in all of them."""
+    try:
+        text = _encoder.encode(split.stored).decode()
+        personal = _encoder.encode(split.personal) if split.personal else b""
+    except UnicodeEncodeError:
+        text, personal = "", b"\\u0000"
+    if "\\u0000" in text or b"\\u0000" in personal:
+        _check_texts(split.stored, "/properties", reading)
+        _check_texts(split.personal, "/properties", reading)
+    return text
+
+
+def _check_texts(value: object, pointer: str, reading: Reading) -> None:
+    if isinstance(value, str):
+        _is_storable(value, pointer, reading)
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            if _is_storable(name, pointer, reading):
+                _check_texts(member, f"{pointer}/{escape(name)}", reading)
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            _check_texts(item, f"{pointer}/{place}", reading)
