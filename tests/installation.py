@@ -1,4 +1,8 @@
-"""A new installation for one test: `troth serve` on an empty data folder and a free port, ended at the end."""
+"""A new installation for one test: `troth serve` on an empty data folder and a free port, ended at the end.
+
+Its folder belongs below the fixture `session_folder`: every account can pass through that one, so that a run as root
+keeps the database there too, and nothing stays behind.
+"""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/requests.h
 
 @pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_answers_are_as_recorded(example: Path, tmp_path: Path) -> None:
+def test_answers_are_as_recorded(example: Path, session_folder: Path) -> None:
     play = [sys.executable, str(ROOT / "examples" / "play.py"), str(example / "requests.http")]
-    with new_installation(tmp_path / "data") as troth:
+    with new_installation(session_folder / f"example-{example.name}") as troth:
         environment = {**os.environ, **troth.environment()}
         answers = subprocess.run(play, env=environment, check=True, capture_output=True, text=True).stdout
     recorded = example / "answers.txt"

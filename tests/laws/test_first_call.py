@@ -20,8 +20,8 @@ def test_the_readme_shows_it() -> None:
 
 
 @pytest.mark.slow
-def test_it_earns_points(tmp_path: Path) -> None:
-    port, data = free_port(), tmp_path / "data"
+def test_it_earns_points(session_folder: Path) -> None:
+    port, data = free_port(), session_folder / "first-call"
     command = [sys.executable, str(ROOT / "dev"), "run", "--port", str(port), "--data", str(data)]
     with running(command) as server:
         assert server.stdout is not None

@@ -39,8 +39,8 @@ def balances(rule: str) -> dict[str, int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", TOTALS)
-def test_the_answers_are_the_known_ones(rule: str, tmp_path: Path) -> None:
-    with new_installation(tmp_path / "data") as troth:
+def test_the_answers_are_the_known_ones(rule: str, session_folder: Path) -> None:
+    with new_installation(session_folder / f"cdnow-{rule}") as troth:
         troth.troth("program", "apply", str(PROGRAMS / f"cdnow-{rule}.yaml"), "--yes")
         assert imported(troth) == {
             "read": ROWS,
