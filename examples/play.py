@@ -4,7 +4,7 @@
 
 In: TROTH_KEY, TROTH_URL (default http://127.0.0.1:8000), and requests in the plain `.http` form that editors know:
 `### title`, a line `METHOD /path`, headers, an empty line, a body. After `# @name first`, `{{first.response.body.id}}`
-stands for the id of that answer in what follows.
+stands for the id of that answer in what follows; `# @show points awards` leaves the other fields out of a transcript.
 Out: each request and its answer, the same on every run: ids are numbered as they appear (`evt_1`), and moments that
 no request named read `<time>`. It needs nothing but the standard library.
 """
@@ -24,6 +24,7 @@ from pathlib import Path
 WIDTH = 110  # an answer's part that fits is shown on one line
 ID = re.compile(r"\b(evt|cus|lot|pst|req|key|imp)_[0-9A-Za-z-]{8,}")
 NAME = re.compile(r"^# @name (\w+)$", re.MULTILINE)
+SHOWN = re.compile(r"^# @show (.+)$", re.MULTILINE)
 EARLIER = re.compile(r"\{\{(\w+)\.response\.body\.id\}\}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 
@@ -32,6 +33,7 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d
 class Request:
     title: str
     name: str  # for later requests; empty: none
+    shown: tuple[str, ...]  # fields of the answer; empty: all
     method: str
     path: str
     headers: Mapping[str, str]
@@ -68,6 +70,7 @@ def read_requests(text: str) -> Iterator[Request]:
         yield Request(
             title=title.strip(),
             name=found[1] if (found := NAME.search(rest)) else "",
+            shown=tuple(shown[1].split()) if (shown := SHOWN.search(rest)) else (),
             method=method,
             path=path,
             headers=dict(header.split(": ", 1) for header in headers),
@@ -109,9 +112,19 @@ def play(text: str, url: str, key: str) -> Iterator[str]:
         yield f"### {request.title}\n{request.method} {mask(path)}"
         if request.body:
             yield request.body
-        yield f"\n→ {status}" + (f"\n{mask(show(json.loads(answer)))}" if answer else "") + "\n"
+        yield f"\n→ {status}{mask(told(request, answer))}\n"
         if request.name:
             ids[request.name] = json.loads(answer)["id"]
+
+
+def told(request: Request, answer: str) -> str:
+    """What a transcript says of an answer, after its status."""
+    if not answer:
+        return ""
+    parts = json.loads(answer)
+    if not request.shown or "errors" in parts:
+        return f"\n{show(parts)}"
+    return f", of which\n{show({name: parts[name] for name in request.shown})}"
 
 
 def main() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,3 +36,20 @@ def test_every_example_is_listed() -> None:
     index = (ROOT / "examples" / "README.md").read_text()
     assert EXAMPLES
     assert [path.name for path in EXAMPLES if f"({path.name}/requests.http)" not in index] == []
+
+
+def transcripts() -> str:
+    return "".join((example / "answers.txt").read_text() for example in EXAMPLES)
+
+
+def test_titles_say_the_points() -> None:
+    """`### 150 → 200` is followed by an answer of 200 points."""
+    told = re.findall(r"^### .*[→=] (\d+)$.*?\"points\": (\d+)", transcripts(), re.MULTILINE | re.DOTALL)
+    assert len(told) >= len(re.findall(r"^### .*→ \d+$", transcripts(), re.MULTILINE)) > 0
+    assert [pair for pair in told if pair[0] != pair[1]] == []
+
+
+def test_no_example_shows_a_missing_address_or_a_fault() -> None:
+    statuses = re.findall(r"^→ (\d+)", transcripts(), re.MULTILINE)
+    assert statuses
+    assert {status for status in statuses if status == "404" or status >= "500"} == set()
