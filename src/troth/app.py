@@ -5,28 +5,39 @@ In: the parts of a running server. Out: an ASGI application, and the OpenAPI doc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
+from datetime import UTC, datetime
+from functools import cache, partial
 
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp, ControllerRouterHandler
 
-from troth.api import docs, health
+from troth.api import docs, health, program, program_draft, program_items
 from troth.api.auth import Access
 from troth.api.browsers import Browsers
 from troth.api.health import Readiness
+from troth.api.keys import open_secret
 from troth.api.metrics import Metrics
 from troth.api.observed import Observed
 from troth.api.openapi import describe, openapi_config
 from troth.api.problems import exception_handlers
+from troth.config import Config
+from troth.embedded.access import DatabaseAccess
+from troth.engine import Engine, running_engine
 from troth.entry import bulk, events
 from troth.entry.events import EventDoor, Pipeline
+from troth.pipeline.batcher import Batcher
+from troth.starter import starter_document
+from troth.store.keys import KeyRecord, Mode, find_key
 from troth.store.pool import Database
+from troth.store.programs import Signature, ensure_program
+from troth.store.vault import Vault
 
 DOORS: Sequence[ControllerRouterHandler] = (events.record_event, events.preview_event, bulk.record_events)
-READS: Sequence[ControllerRouterHandler] = ()
+READS: Sequence[ControllerRouterHandler] = (*program.HANDLERS, *program_draft.HANDLERS, *program_items.HANDLERS)
 OPERATIONS: Sequence[ControllerRouterHandler] = (
     health.live,
     health.ready,
@@ -49,6 +60,26 @@ class Parts:
     readiness: Readiness
 
 
+@asynccontextmanager
+async def running_app(
+    config: Config, database_access: DatabaseAccess, vault: Vault
+) -> AsyncIterator[tuple[ASGIApp, Readiness]]:
+    """The application over a prepared database. Events taken in are settled before the context ends."""
+    async with database_access.open_database(
+        connections=config.read_connections, statement_seconds=config.statement_seconds
+    ) as database:
+        await _begin_program(database)
+        async with running_engine(
+            database,
+            vault,
+            lanes=config.lanes,
+            queue_events=config.queue_events,
+            demands_signatures=config.mode == "production",
+        ) as engine:
+            parts = _parts(config.mode, engine)
+            yield build_app(parts), parts.readiness
+
+
 def build_app(parts: Parts) -> ASGIApp:
     """The whole application, observed."""
     state = State(
@@ -67,14 +98,53 @@ def build_app(parts: Parts) -> ASGIApp:
 @cache
 def openapi_document() -> bytes:
     """The OpenAPI 3.1 document, as /openapi.json serves it and the repository keeps it."""
-    return describe(_litestar(State(), described=True))
+    return describe(_litestar(State(), is_described=True))
 
 
-def _litestar(state: State, *, described: bool = False) -> Litestar:
+def _litestar(state: State, *, is_described: bool = False) -> Litestar:
     return Litestar(
         route_handlers=[*DOORS, *READS, *OPERATIONS],
         exception_handlers=exception_handlers(),
-        openapi_config=openapi_config() if described else None,
+        openapi_config=openapi_config() if is_described else None,
         logging_config=None,
         state=state,
     )
+
+
+async def _begin_program(database: Database) -> None:
+    """A new installation begins with the starter program."""
+    signature = Signature(author="troth", published_at=datetime.now(UTC), note="starter program")
+    async with database.pool.acquire() as connection:
+        await ensure_program(connection, starter_document(), signature)
+
+
+def _parts(mode: Mode, engine: Engine) -> Parts:
+    database = engine.database
+
+    async def find(key_hash: bytes) -> KeyRecord | None:
+        async with database.pool.acquire() as connection:
+            return await find_key(connection, key_hash)
+
+    async def probe() -> None:
+        async with database.pool.acquire() as connection:
+            await connection.fetchval("select 1")
+
+    metrics = Metrics()
+    metrics.watch(lambda: _gauges(engine.batcher))
+    return Parts(
+        database=database,
+        pipeline=engine.batcher,
+        access=Access(find, mode, partial(open_secret, engine.vault)),
+        metrics=metrics,
+        readiness=Readiness(probe),
+    )
+
+
+def _gauges(batcher: Batcher) -> Mapping[str, float]:
+    done = batcher.statistics
+    return {
+        "waiting_events": batcher.waiting_events,
+        "batches_total": done.batches,
+        "batch_events_total": done.events,
+        "batch_seconds_total": done.seconds,
+    }

@@ -11,11 +11,15 @@ from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
 JSON = b"application/json"
+_NO_CONTENT = 204
 Header = tuple[bytes, bytes]
 
 
 class Answer(ASGIResponse):
-    """A finished answer. Handlers name ASGIResponse as their return type, so that Litestar sends it untouched."""
+    """A finished answer. Handlers name ASGIResponse as their return type, so that Litestar sends it untouched.
+
+    A handler that answers 204 is declared with status_code=200, since Litestar lets no such handler return anything.
+    """
 
     def __init__(self, status: int, body: bytes, *, media_type: bytes = JSON, headers: Iterable[Header] = ()) -> None:
         self.status_code = status
@@ -24,10 +28,9 @@ class Answer(ASGIResponse):
         self.extra_headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [
-            (b"content-type", self.media_type),
-            (b"content-length", str(len(self.body)).encode("ascii")),
-            *self.extra_headers,
-        ]
+        headers = [*self.extra_headers]
+        if self.status_code != _NO_CONTENT:
+            headers.append((b"content-type", self.media_type))
+            headers.append((b"content-length", str(len(self.body)).encode("ascii")))
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": False})

@@ -94,7 +94,7 @@ async def put_draft(request: ProgramRequest) -> ASGIResponse:
     return answer(shown, revision=draft.version)
 
 
-@delete("/v1/program/draft", status_code=204, tags=_TAGS, summary="Throw the draft away", guards=WRITE, opt=_DROP)
+@delete("/v1/program/draft", status_code=200, tags=_TAGS, summary="Throw the draft away", guards=WRITE, opt=_DROP)
 async def delete_draft(request: ProgramRequest) -> ASGIResponse:
     """The live program stays as it is."""
     expected = expected_revision(request)

@@ -199,7 +199,7 @@ def _item_handlers(path: str, section: str, nouns: tuple[str, str]) -> list[HTTP
             _named(replace, f"replace_{one}")
         ),
         patch(single, tags=tags, summary=f"Change: {noun}", guards=WRITE, opt=_PATCH)(_named(change, f"change_{one}")),
-        delete(single, status_code=204, tags=tags, summary=f"Delete: {noun}", guards=WRITE, opt=_DELETE)(
+        delete(single, status_code=200, tags=tags, summary=f"Delete: {noun}", guards=WRITE, opt=_DELETE)(
             _named(remove, f"delete_{one}")
         ),
     ]
