@@ -33,6 +33,7 @@ class Fields:
         self._raw: dict[str, object] = raw if isinstance(raw, dict) else {}
         if not isinstance(raw, dict):
             self.wrong_type("", raw, "a mapping")
+            self.problems = Problems()  # nothing more to say about the fields of what has none
 
     def take(self, name: str, *, required: bool = False) -> object:
         """The raw value of a field; null and absent are the same."""

@@ -149,6 +149,9 @@ def meant(wrong: str, known: Sequence[str]) -> str | None:
 
 def read_number(text: str, pointer: str, problems: Problems) -> int | Decimal:
     """The exact value of a JSON number; one too large for any use is a problem and stands as 0."""
+    if not text[-1].isdigit():
+        problems.error(pointer, "not_a_number", f"{text} is not a number")
+        return 0
     exponent = text.lower().partition("e")[2]
     if len(text) > _NUMBER_CHARACTERS or len(exponent) > 4 or abs(_exponent(exponent)) > limits.NUMBER_EXPONENT:
         bound = f"numbers have at most {limits.NUMBER_DIGITS} digits and exponents within ±{limits.NUMBER_EXPONENT}"

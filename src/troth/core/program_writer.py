@@ -46,7 +46,7 @@ def write_yaml(document: object) -> str:
     writer.default_flow_style = False
     writer.allow_unicode = True
     writer.width = _WIDTH
-    writer.encoding = None  # text, not bytes
+    writer.encoding = None  # type: ignore[assignment]  # text, not bytes
     writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     text = _Text()
     writer.dump(document, text)
