@@ -23,7 +23,7 @@ from troth.core.program import Property
 
 _PLAIN_NUMBER = re.compile(r"(-?)([0-9]{1,18})(?:\.([0-9]{1,18}))?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_TEN = tuple(10**power for power in range(64))
+_TEN: tuple[int, ...] = tuple(10**power for power in range(64))
 _FLOAT_NOISE = 9  # decimal digits: a difference below 1e-9 is the noise of a binary float
 
 

@@ -66,7 +66,7 @@ def decide(state: CustomerState, event: Event, book: RuleBook, now: datetime) ->
     problem = _refuse(settled, event)
     judged = None
     if problem is None:
-        judged = _record(settled, event, book)
+        judged = record_event(settled, event, book)
         problem = _over_limit(judged.after)
     if problem is not None:
         return Decision(due=due, closed=state.due_lots, judged=None, refusal=problem, state=settled)
@@ -106,7 +106,7 @@ def apply_due(
     due: list[Judged] = []
     for place, lots in enumerate(days):
         event = _expired_event(lots, book, neighbour(before, place * _DUE_STEP - len(days) * _DUE_STEP))
-        judged = _record(current, event, book, expire(lots))
+        judged = record_event(current, event, book, expire(lots))
         due.extend((judged, *judged.caused))
         current = judged.after
     assert all(lot.expires_at is not None and lot.expires_at <= now for lot in state.due_lots)
@@ -150,8 +150,8 @@ def system_event(
 # One event
 
 
-def _record(state: CustomerState, event: Event, book: RuleBook, own: tuple[Posting, ...] = ()) -> Judged:
-    """Judge, post, count, lift the tier, and judge what that causes. `own` is what the event posts by itself."""
+def record_event(state: CustomerState, event: Event, book: RuleBook, own: tuple[Posting, ...] = ()) -> Judged:
+    """One event's whole effect: judge, post, count, lift the tier, and judge what that causes. `own` is what the event posts by itself."""
     rules = book.by_type.get(event.type.id)
     state = _enter_program(state, book)
     inputs, verdicts = (NOTHING, []) if rules is None else _judge(rules, state, event, book)
@@ -262,7 +262,7 @@ def _rise(state: CustomerState, cause: Event, book: RuleBook) -> tuple[tuple[Jud
     raw = {"from_tier": state.tier, "to_tier": level.id, "wallet": book.program.tiers.wallet, "first_time": True}
     event_id = neighbour(cause.id, 1)
     event = system_event("tier_upgraded", raw, book, event_id=event_id, occurred_at=cause.occurred_at, parent=cause)
-    judged = _record(_hold(state, level, cause), event, book)
+    judged = record_event(_hold(state, level, cause), event, book)
     return (judged, *judged.caused), judged.after
 
 

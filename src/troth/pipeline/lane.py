@@ -1,7 +1,7 @@
 """A lane: one connection that runs batches, one after the other, until each has its outcome.
 
 Faults are of three kinds. What another try may cure (serialisation, deadlock, a lost connection, a stale program) is run
-again whole, with the same ids. What the data causes is bisected, so that one bad event never fails others.
+again whole, with the same ids. What the data causes is bisected: one bad event never fails others.
 Anything else is our mistake and goes to the caller.
 """
 

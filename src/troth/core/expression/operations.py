@@ -38,13 +38,13 @@ def _call(name: str, apply: Callable[..., object]) -> Operation:
 
 
 def _macro(template: str, apply: Callable[..., object]) -> Operation:
-    """`apply` takes the list and the values of the body, one per item."""
+    """{rows} stands for the loop over the list; `apply` takes the list and the values of the body, one per item."""
     return Operation(ATOM, (OR, OR), template, apply)
 
 
 OPERATIONS = {
-    "property": Operation(ATOM, (), "p{detail}"),
-    "input": Operation(ATOM, (), "n{detail}"),
+    "property": Operation(ATOM, (), "v[{detail}]"),  # or "p{detail}", loaded once
+    "input": Operation(ATOM, (), "n[{detail}]"),  # or "n{detail}"
     "item": Operation(ATOM, (), "i{detail}"),
     "field": Operation(ATOM, (ATOM,), "{0}[{detail}]"),
     "optional_field": Operation(ATOM, (CONDITION,), "field({0}, {detail})"),
@@ -78,14 +78,14 @@ OPERATIONS = {
     "list": Operation(ATOM, (CONDITION,), "[{all}]", lambda *values: list(values)),
     "or_empty": Operation(ATOM, (OR,), "({0} or ())", lambda values: values or ()),
     "size": _call("len", len),
-    "sum": _macro("sum([{1} for i{detail} in {0}])", lambda _, values: sum(values)),
-    "map": _macro("[{1} for i{detail} in {0}]", lambda _, values: values),
-    "any": _macro("any({1} for i{detail} in {0})", lambda _, values: any(values)),
-    "all": _macro("all({1} for i{detail} in {0})", lambda _, values: all(values)),
-    "filter": _macro("[i{detail} for i{detail} in {0} if {1}]", lambda items, flags: list(compress(items, flags))),
-    "count": _macro("len([1 for i{detail} in {0} if {1}])", lambda _, values: sum(values)),
-    "least_of": _macro("least_of([{1} for i{detail} in {0}])", lambda _, values: runtime.least_of(values)),
-    "greatest_of": _macro("greatest_of([{1} for i{detail} in {0}])", lambda _, values: runtime.greatest_of(values)),
+    "sum": _macro("sum([{body} {rows}])", lambda _, values: sum(values)),
+    "map": _macro("[{body} {rows}]", lambda _, values: values),
+    "any": _macro("any({body} {rows})", lambda _, values: any(values)),
+    "all": _macro("all({body} {rows})", lambda _, values: all(values)),
+    "filter": _macro("[i{detail} {rows} if {body}]", lambda items, flags: list(compress(items, flags))),
+    "count": _macro("len([1 {rows} if {body}])", lambda _, values: sum(values)),
+    "least_of": _macro("least_of([{body} {rows}])", lambda _, values: runtime.least_of(values)),
+    "greatest_of": _macro("greatest_of([{body} {rows}])", lambda _, values: runtime.greatest_of(values)),
     "starts": Operation(ATOM, (ATOM, CONDITION), "{0}.startswith({1})", str.startswith),
     "ends": Operation(ATOM, (ATOM, CONDITION), "{0}.endswith({1})", str.endswith),
     "contains": Operation(COMPARISON, (SUM, SUM), "{1} in {0}", operator.contains),

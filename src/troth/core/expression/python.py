@@ -8,13 +8,14 @@ have no builtins, and every name in them, at every depth, is on a list of allowe
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType, FunctionType, NoneType
 
 from troth.core.expression import runtime
 from troth.core.expression.check import Checked
-from troth.core.expression.operations import CONDITION, OPERATIONS, SIGN
+from troth.core.expression.operations import CONDITION, MACROS, OPERATIONS, OR, SIGN
 from troth.core.expression.tree import Node, plain
 from troth.core.expression.types import Number
 
@@ -63,11 +64,11 @@ class ForbiddenCodeError(Exception):
 def compile_expression(checked: Checked) -> Compiled:
     assert checked.ok
     assert checked.tree is not None
-    writer = _Writer()
+    writer = _Writer(checked.tree)
     body = writer.write(checked.tree, CONDITION)
-    loads = "".join(f"    {slot} = {source}\n" for slot, source in writer.slots())
-    rows = "for v, n in zip(v, n)" if writer.inputs else "for v in v"
-    bulk_loads = "".join(f" for {slot} in [{source}]" for slot, source in writer.slots())
+    loads = "".join(f"    {name} = {source}\n" for name, source in writer.loads)
+    bulk_loads = "".join(f" for {name} in [{source}]" for name, source in writer.loads)
+    rows = "for v, n in zip(v, n)" if checked.reads else "for v in v"
     namespace = {**_GLOBALS, **writer.constants, "__builtins__": {}}
     single = _function(f"def rule(v, n):\n{loads}    return {body}\n", namespace)
     bulk = _function(f"def rules(v, n):\n    return [{body} {rows}{bulk_loads}]\n", namespace)
@@ -78,28 +79,42 @@ def compile_expression(checked: Checked) -> Compiled:
 class _Writer:
     """Fills templates, from the leaves up."""
 
-    def __init__(self) -> None:
+    def __init__(self, tree: Node) -> None:
         self.constants: dict[str, object] = {}
-        self.properties: set[int] = set()
-        self.inputs: set[int] = set()
+        uses = Counter(_slots(tree, 1))
+        self._loaded = {(kind, slot) for (kind, slot), count in uses.items() if count > 1}
 
-    def slots(self) -> Iterator[tuple[str, str]]:
-        """Each slot that is read, and where it is loaded from."""
-        yield from ((f"p{slot}", f"v[{slot}]") for slot in sorted(self.properties))
-        yield from ((f"n{slot}", f"n[{slot}]") for slot in sorted(self.inputs))
+    @property
+    def loads(self) -> list[tuple[str, str]]:
+        """The slots worth a local variable, and where they are loaded from."""
+        return [
+            (f"{'p' if kind == 'property' else 'n'}{slot}", f"{'v' if kind == 'property' else 'n'}[{slot}]")
+            for kind, slot in sorted(self._loaded)
+        ]
 
     def write(self, node: Node, need: int) -> str:
         """The node as Python, in brackets if it binds more loosely than its surroundings need."""
         if node.operation == "constant":
             return self._constant(node, need)
         operation = OPERATIONS[node.operation]
-        if node.operation in ("property", "input"):
-            assert isinstance(node.detail, int)
-            (self.properties if node.operation == "property" else self.inputs).add(node.detail)
-        needs = operation.needs
-        parts = [self.write(part, needs[min(at, len(needs) - 1)]) for at, part in enumerate(node.arguments)]
-        text = operation.template.format(*parts, detail=node.detail, all=", ".join(parts))
+        if (node.operation, node.detail) in self._loaded:
+            return f"{'p' if node.operation == 'property' else 'n'}{node.detail}"
+        if node.operation in MACROS:
+            body = self.write(node.arguments[1], OR)
+            text = operation.template.format(body=body, rows=self._rows(node), detail=node.detail)
+        else:
+            needs = operation.needs
+            parts = [self.write(part, needs[min(at, len(needs) - 1)]) for at, part in enumerate(node.arguments)]
+            text = operation.template.format(*parts, detail=node.detail, all=", ".join(parts))
         return text if operation.level >= need else f"({text})"
+
+    def _rows(self, node: Node) -> str:
+        """The loop of a list operation; one over a filtered list needs no list in between."""
+        items = node.arguments[0]
+        if items.operation != "filter":
+            return f"for i{node.detail} in {self.write(items, OR)}"
+        condition = self.write(items.arguments[1], OR)
+        return f"{self._rows(items)} if {condition} for i{node.detail} in [i{items.detail}]"
 
     def _constant(self, node: Node, need: int) -> str:
         if isinstance(node.type, Number):
@@ -111,6 +126,16 @@ class _Writer:
         name = f"k{len(self.constants)}"
         self.constants[name] = node.detail
         return name
+
+
+def _slots(node: Node, weight: int) -> Iterator[tuple[str, object]]:
+    """Each use of a property or input, one in the body of a list operation as many."""
+    if node.operation in ("property", "input"):
+        yield from [(node.operation, node.detail)] * weight
+    # a plain default writes its left side twice
+    inner = 2 if node.operation in MACROS or node.operation == "plain_default" else weight
+    for at, argument in enumerate(node.arguments):
+        yield from _slots(argument, inner if at or node.operation == "plain_default" else weight)
 
 
 def _function(source: str, namespace: dict[str, object]) -> FunctionType:

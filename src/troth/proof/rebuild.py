@@ -1,0 +1,55 @@
+"""Rebuild: store again what events and postings say, wherever a cache differs. Events and postings stay as they are."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from troth import limits
+from troth.core.replay import due_moment
+from troth.proof.verify import RuleBooks, compare, fold_customer
+from troth.store import proof
+from troth.store.pool import Connection
+from troth.store.proof import Caches
+
+
+async def rebuild(connection: Connection, books: RuleBooks) -> int:
+    """Mend the caches of every customer that differ. Out: how many customers were mended."""
+    mended = 0
+    for bucket in range(limits.BUCKETS):
+        for customer_id in await _differing(connection, books, bucket):
+            async with connection.transaction():
+                await _mend(connection, books, (bucket, customer_id))
+            mended += 1
+    return mended
+
+
+async def _differing(connection: Connection, books: RuleBooks, bucket: int) -> list[UUID]:
+    async with proof.snapshot(connection):
+        past = await proof.read_bucket(connection, bucket)
+        caches = await proof.read_caches(connection, bucket)
+    found = []
+    for customer_id, cached in caches.items():
+        events = past.get(customer_id, [])
+        fold = fold_customer(cached.state, events, await books.all_of(events))
+        if any(True for _ in compare(customer_id, fold, cached)):
+            found.append(customer_id)
+    return found
+
+
+async def _mend(connection: Connection, books: RuleBooks, key: tuple[int, UUID]) -> None:
+    """Fold one customer again, under its lock, and store the fold."""
+    bucket, customer_id = key
+    await proof.lock_customer(connection, bucket, customer_id)
+    events = await proof.read_customer(connection, bucket, customer_id)
+    cached = (await proof.read_caches(connection, bucket))[customer_id]
+    fold = fold_customer(cached.state, events, await books.all_of(events))
+    caches = Caches(
+        state=msgspec.structs.replace(fold.state, created_at=cached.state.created_at),
+        due_at=due_moment(fold),
+        wallets=dict(fold.state.wallets),
+        lots=fold.lots,
+        uses=dict(fold.state.uses),
+    )
+    await proof.store_caches(connection, key, caches)

@@ -1,0 +1,151 @@
+"""Whole buckets and whole customers, for `verify` and `rebuild`: events with postings, and the caches beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from decimal import Decimal
+from itertools import groupby
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from troth.core.replay import LotKey, PastEvent
+from troth.core.state import CustomerState, Lot, Posting, Use, UseKey, WalletState
+from troth.store.pool import Connection
+from troth.store.sql import load
+
+SQL = load("proof.sql")
+
+
+class Caches(msgspec.Struct, kw_only=True):
+    """What is stored of one customer beside its events."""
+
+    state: CustomerState
+    due_at: datetime | None
+    wallets: dict[str, WalletState] = {}
+    lots: dict[LotKey, Lot] = {}
+    uses: dict[UseKey, Use] = {}
+
+
+@asynccontextmanager
+async def snapshot(connection: Connection) -> AsyncIterator[None]:
+    """One moment of the database, for reading only."""
+    await connection.execute(SQL["begin_snapshot"])
+    try:
+        yield
+    finally:
+        await connection.execute("rollback")
+
+
+async def read_bucket(connection: Connection, bucket: int) -> dict[UUID, list[PastEvent]]:
+    """Every customer's events of one bucket, in `seq` order."""
+    events = await connection.fetch(SQL["events"], bucket)
+    postings = await connection.fetch(SQL["postings"], bucket)
+    return dict(_past(events, postings))
+
+
+async def read_customer(connection: Connection, bucket: int, customer_id: UUID) -> list[PastEvent]:
+    """One customer's events in `seq` order."""
+    events = await connection.fetch(SQL["customer_events"], bucket, customer_id)
+    postings = await connection.fetch(SQL["customer_postings"], bucket, customer_id)
+    return dict(_past(events, postings)).get(customer_id, [])
+
+
+def _past(
+    events: Sequence[asyncpg.Record], postings: Sequence[asyncpg.Record]
+) -> Iterator[tuple[UUID, list[PastEvent]]]:
+    own: dict[UUID, list[Posting]] = {}
+    for row in postings:
+        fields = dict(row)
+        del fields["customer_id"]
+        own.setdefault(fields.pop("event_id"), []).append(Posting(**fields))
+    for customer_id, rows in groupby(events, key=lambda row: row["customer_id"]):
+        yield customer_id, [_event(row, tuple(own.get(row["id"], ()))) for row in rows]
+
+
+def _event(row: asyncpg.Record, postings: tuple[Posting, ...]) -> PastEvent:
+    fields = dict(row)
+    del fields["customer_id"]
+    for name in ("properties", "inputs", "after"):
+        fields[name] = None if fields[name] is None else json.loads(fields[name], parse_float=Decimal)
+    return PastEvent(**fields, postings=postings)
+
+
+async def read_caches(connection: Connection, bucket: int) -> dict[UUID, Caches]:
+    """The caches of every customer of a bucket."""
+    found = {row["id"]: _caches(row) for row in await connection.fetch(SQL["customers"], bucket)}
+    for row in await connection.fetch(SQL["balances"], bucket):
+        found[row["customer_id"]].wallets[row["wallet"]] = WalletState(*row[2:])
+    for row in await connection.fetch(SQL["lots"], bucket):
+        fields = dict(row)
+        del fields["customer_id"]
+        found[row["customer_id"]].lots[row["event_id"], row["n"]] = Lot(**fields)
+    for row in await connection.fetch(SQL["uses"], bucket):
+        found[row["customer_id"]].uses[row["rule"], row["period"]] = Use(row["times"], row["points"])
+    return found
+
+
+def _caches(row: asyncpg.Record) -> Caches:
+    state = CustomerState(
+        created_at=row["created_at"],
+        seq=row["seq"],
+        tier=row["tier"],
+        tier_since=row["tier_since"],
+        orders=row["orders"],
+        counts=json.loads(row["counts"]),
+        attributes=json.loads(row["attributes"], parse_float=Decimal),
+        tags=tuple(json.loads(row["tags"])),
+        last_activity_at=row["last_activity_at"],
+    )
+    return Caches(state=state, due_at=row["due_at"])
+
+
+async def lost_references(connection: Connection) -> list[tuple[str, UUID]]:
+    """Events without a reference and references without an event, at most 100."""
+    return [(row["what"], row["id"]) for row in await connection.fetch(SQL["lost_references"])]
+
+
+# Mending: caches only
+
+
+async def lock_customer(connection: Connection, bucket: int, customer_id: UUID) -> None:
+    await connection.execute(SQL["lock_customer"], bucket, customer_id)
+
+
+async def store_caches(connection: Connection, key: tuple[int, UUID], caches: Caches) -> None:
+    """Replace the caches of one locked customer."""
+    state = caches.state
+    counts, attributes, tags = _json(state.counts), _json(state.attributes), _json(state.tags)
+    await connection.execute(
+        SQL["mend_customer"], *key, state.seq, state.tier, state.tier_since, state.orders, counts, attributes, tags,
+        state.last_activity_at, caches.due_at,
+    )  # fmt: skip
+    for statement in ("drop_balances", "drop_uses", "drop_lots"):
+        await connection.execute(SQL[statement], *key)
+    balances = [(*key, wallet_id, *msgspec.structs.astuple(wallet)) for wallet_id, wallet in caches.wallets.items()]
+    await connection.executemany(SQL["add_balance"], balances)
+    await connection.executemany(SQL["add_use"], _use_rows(key, caches.uses))
+    await connection.executemany(SQL["add_lot"], _lot_rows(key, caches.lots))
+
+
+def _use_rows(key: tuple[int, UUID], uses: Mapping[UseKey, Use]) -> list[tuple[object, ...]]:
+    return [(*key, rule, period, use.times, use.points) for (rule, period), use in uses.items()]
+
+
+def _lot_rows(key: tuple[int, UUID], lots: Mapping[LotKey, Lot]) -> list[tuple[object, ...]]:
+    bucket, customer_id = key
+    return [
+        (bucket, lot.event_id, lot.n, customer_id, lot.wallet, lot.earned_at, lot.expires_at, lot.points, lot.remaining)
+        for lot in lots.values()
+    ]
+
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def _json(value: object) -> str:
+    return _encoder.encode(value).decode()
