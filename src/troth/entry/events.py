@@ -172,7 +172,7 @@ def unreadable(error: UnreadableError) -> ProblemError:
 def overloaded(error: Overloaded) -> ProblemError:
     """503: nothing was stored, send it again later."""
     headers = {"Retry-After": str(error.retry_seconds)}
-    return ProblemError(503, "overloaded", f"{error}. Nothing was stored; send it again later.", headers=headers)
+    return ProblemError(503, "overloaded", str(error), headers=headers)
 
 
 def outcome_name(outcome: Outcome) -> str:

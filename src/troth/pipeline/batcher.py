@@ -22,7 +22,7 @@ from troth.pipeline.books import Book, Books
 from troth.pipeline.claim import Claims, find_recorded
 from troth.pipeline.ingest import Companion, Ingest, present
 from troth.pipeline.lane import Lane
-from troth.pipeline.outcome import Outcome, Overloaded, RawEvent, Rejected
+from troth.pipeline.outcome import Outcome, Overloaded, Problem, RawEvent, Rejected
 from troth.pipeline.preview import preview
 from troth.pipeline.validate import Refused
 from troth.pipeline.work import Work
@@ -97,7 +97,7 @@ class Batcher:
             for place, valid in enumerate(read)
             if not isinstance(valid, Refused)
         }
-        await asyncio.gather(*(group.done for group in self._enqueue(list(works.values()), companion)))
+        await _finish(self._enqueue(list(works.values()), companion))
         refused = {place: valid for place, valid in enumerate(read) if isinstance(valid, Refused)}
         outcomes = await self._answer_refused(refused) if refused else {}
         for place, work in works.items():
@@ -115,7 +115,7 @@ class Batcher:
 
     def _enqueue(self, works: list[Work], companion: Companion | None) -> list[Group]:
         if self._closing:
-            raise Overloaded("the server is stopping", retry_seconds=5)
+            raise Overloaded("The server is stopping", retry_seconds=5)
         parts: dict[int, list[Work]] = {}
         for work in works:
             place = 0 if companion else bucket_of(work.valid.customer) % len(self._lanes)
@@ -123,7 +123,7 @@ class Batcher:
         if companion is not None and not parts:
             parts[0] = []
         if any(self._waiting[place] + len(part) > self.queue_events_max for place, part in parts.items()):
-            raise Overloaded("too many events are waiting")
+            raise Overloaded("Too many events are waiting")
         return [self._put(place, part, companion) for place, part in parts.items()]
 
     def _put(self, place: int, works: list[Work], companion: Companion | None) -> Group:
@@ -187,6 +187,19 @@ class Batcher:
                 raw = refused[place].raw
                 outcomes[place] = await self._claims.compare(raw, stored[key], customers.get(str(raw.customer)))
         return outcomes
+
+
+async def _finish(groups: list[Group]) -> None:
+    """Wait for all groups of one caller. When some fail and others are stored, the failed events say so themselves."""
+    failures = await asyncio.gather(*(group.done for group in groups), return_exceptions=True)
+    errors = [failure for failure in failures if failure is not None]
+    if errors and len(errors) == len(groups):
+        raise errors[0]
+    for group, failure in zip(groups, failures, strict=True):
+        if failure is not None:
+            problem = Problem("", "unavailable", f"{failure} The other events of this batch were stored.")
+            for work in group.works:
+                work.outcome = Rejected((problem,))
 
 
 def _take(queue: deque[Group]) -> list[Group]:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from troth import limits
 from troth.core.builtin_types import PROFILE_TYPE
 from troth.core.decide import decide
 from troth.core.ids import RANDOM_BITS, bucket_of, uuid7
@@ -27,7 +28,7 @@ from troth.pipeline.work import Work
 from troth.pipeline.write import Ledger, Party
 from troth.store import batch
 from troth.store.batch import CustomerRow
-from troth.store.pool import Connection
+from troth.store.pool import Connection, is_transient
 from troth.store.vault import Vault
 
 _FOUNDING_TYPES = frozenset({PROFILE_TYPE, "opt_in"})  # they create a customer under every setting
@@ -59,11 +60,11 @@ class Ingest:
             waiting = await self._steps(connection, works, book)
             if companion is not None and not waiting:
                 await companion(connection)
-        except BaseException:
-            if not connection.is_closed():
-                await connection.execute("rollback")
+        except Exception as error:
+            if not is_transient(error):  # else the connection is given up, and the server rolls back
+                await connection.execute("rollback", timeout=limits.ROLLBACK_SECONDS)
             raise
-        await connection.execute("commit")
+        await connection.execute("commit", timeout=limits.COMMIT_SECONDS)
         return waiting
 
     async def _steps(self, connection: Connection, works: Sequence[Work], book: Book) -> list[Work]:
@@ -75,7 +76,7 @@ class Ingest:
             raise StaleBook
         name_works(works, resolved.customers)
         claimed = await self.claims.claim(connection, works, resolved.customers)
-        fresh = self._known_only(claimed.fresh, resolved.customers, book)
+        fresh = self._admit(claimed.fresh, resolved.customers, book)
         parties = await self._parties(connection, fresh, resolved.customers)
         await load_uses(connection, fresh, parties, book.rules)
         ledger = Ledger(book.rules)
@@ -95,12 +96,13 @@ class Ingest:
         await ledger.write(connection)
         return claimed.waiting
 
-    def _known_only(self, fresh: list[Work], customers: dict[str, tuple[UUID, int]], book: Book) -> list[Work]:
-        """Where the program rejects unknown customers, only known ones go on."""
-        if book.rules.program.settings.unknown_customer == "create":
-            return fresh
+    def _admit(self, fresh: list[Work], customers: dict[str, tuple[UUID, int]], book: Book) -> list[Work]:
+        """Who goes on: not what a newer program refuses, nor unknown customers where the program rejects them."""
+        is_open = book.rules.program.settings.unknown_customer == "create"
         for work in fresh:
-            if work.valid.customer not in customers and work.valid.type.id not in _FOUNDING_TYPES:
+            if work.refusal is not None:
+                work.outcome = Rejected(work.refusal)
+            elif not is_open and work.valid.customer not in customers and work.valid.type.id not in _FOUNDING_TYPES:
                 detail = "the program does not create customers from events; create this one first"
                 work.outcome = Rejected((Problem("/customer", "unknown_customer", detail),))
         return [work for work in fresh if work.outcome is None]
@@ -112,7 +114,7 @@ class Ingest:
     ) -> dict[str, Party]:
         """Every customer of the batch, locked: new ones by naming them, known ones by their row."""
         names = list(dict.fromkeys(work.valid.customer for work in works))
-        parties = await self._add_new(connection, [name for name in names if name not in customers])
+        parties = await self._add_new(connection, [work for work in works if work.valid.customer not in customers])
         known = [name for name in names if name not in parties]
         if any(name not in customers for name in known):  # taken by somebody else just now
             customers = {**customers, **(await batch.resolve(connection, known)).customers}
@@ -126,19 +128,20 @@ class Ingest:
             raise NameChanged
         return parties
 
-    async def _add_new(self, connection: Connection, names: Sequence[str]) -> dict[str, Party]:
+    async def _add_new(self, connection: Connection, works: Sequence[Work]) -> dict[str, Party]:
         """Parties for the new names that nobody else has taken meanwhile."""
-        if not names:
+        if not works:
             return {}
-        made = [self._new_party(name) for name in names]
+        founders = {work.valid.customer: work for work in reversed(works)}  # the first event of each
+        made = [self._new_party(name, work.event().recorded_at) for name, work in founders.items()]
         added = await batch.add_customers(connection, [party.row for party in made])
         return {party.row.external_id: party for party in made if party.row.id in added}
 
-    def _new_party(self, name: str) -> Party:
+    def _new_party(self, name: str, created_at: datetime) -> Party:
         bucket = bucket_of(name)
         customer_id, key_id = new_id(bucket), new_id(bucket)
         key, sealed = self.vault.new_key(key_id)
-        state = CustomerState(created_at=present())
+        state = CustomerState(created_at=created_at)
         row = CustomerRow(
             id=customer_id, bucket=bucket, external_id=name, state=state, personal_key=key_id, sealed_key=sealed
         )

@@ -1,8 +1,8 @@
 """A lane: one connection that runs batches, one after the other, until each has its outcome.
 
-Faults are of three kinds. What another try may cure (serialisation, deadlock, a lost connection, a stale program) is run
-again whole, with the same ids. What the data causes is bisected: one bad event never fails others.
-Anything else is our mistake and goes to the caller.
+What another try may cure (serialisation, deadlock, a lost connection, a stale program) is run again whole, with the
+same ids. What one event causes is bisected, so that it never fails its neighbours. A fault of the database as a whole
+goes to the callers.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ import structlog
 from troth import limits
 from troth.pipeline.books import Book, Books
 from troth.pipeline.ingest import Companion, Ingest, NameChanged, StaleBook, present
-from troth.pipeline.outcome import Overloaded, Problem, Rejected
-from troth.pipeline.validate import Refused
+from troth.pipeline.outcome import Overloaded, Problem, Rejected, Unreachable
 from troth.pipeline.work import Work
 from troth.store import batch
 from troth.store.pool import Connection, is_transient
@@ -49,12 +48,12 @@ class Lane:
         """One transaction over `works`, or several if some are bad. Out: those that wait for a twin."""
         try:
             return await self._persist(works, companion)
-        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-            for work in works:
-                work.outcome = None
+        except Exception as error:
+            if not works or not _is_of_an_event(error):
+                raise
             if len(works) == 1:
                 works[0].outcome = _unstorable(works[0], error)
-                return []
+                return await self._settle([], companion) if companion else []
             middle = len(works) // 2
             first = await self._settle(works[:middle], None)
             return first + await self._settle(works[middle:], companion)
@@ -66,7 +65,7 @@ class Lane:
         while True:
             try:
                 book = await self._books.live()
-                works = _fitting(works, book)
+                _prepare(works, book)
                 return await self._ingest.run(await self._ready(), works, book, companion)
             except StaleBook:
                 await self._books.refresh()
@@ -75,20 +74,21 @@ class Lane:
             except Exception as error:
                 if not is_transient(error):
                     raise
-                await self._drop()
+                self._drop()
                 if time.monotonic() > give_up_at:
-                    raise Overloaded("the database cannot be reached", retry_seconds=5) from error
+                    raise Unreachable from error
                 _log.warning("batch_again", error=type(error).__name__, events=len(works))
                 await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
                 pause = min(pause * 2, limits.RETRY_PAUSE_SECONDS_MAX)
 
     async def _ready(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await self._connect()
-            await batch.tune(self._connection)
+            connection = await self._connect()
+            await batch.tune(connection)
+            self._connection = connection
         return self._connection
 
-    async def _drop(self) -> None:
+    def _drop(self) -> None:
         """Forget the connection; the next try makes a new one."""
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -101,23 +101,24 @@ class Lane:
                 await connection.close(timeout=5)
 
 
-def _fitting(works: Sequence[Work], book: Book) -> list[Work]:
-    """The works, their outcomes reset, as this revision of the program reads them; who no longer fits is rejected."""
-    fitting = []
+def _prepare(works: Sequence[Work], book: Book) -> None:
+    """Reset outcomes, and read again under this revision what was validated under another one."""
     for work in works:
         work.outcome = None
         if work.revision != book.revision:
-            valid = book.validator.validate(work.raw, present())
-            if isinstance(valid, Refused):
-                work.outcome = Rejected(valid.problems)
-                continue
-            work.renew(valid, book.revision)
-        fitting.append(work)
-    return fitting
+            work.renew(book.validator.validate(work.raw, present()), book.revision)
+
+
+def _is_of_an_event(error: Exception) -> bool:
+    """Whether a single event may be the cause: its data, or our mistake in judging it; not the database as a whole."""
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+        return isinstance(error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError)
+    return not isinstance(error, Overloaded)
 
 
 def _unstorable(work: Work, error: Exception) -> Rejected:
-    """The database refused the data of this very event."""
-    _log.error("event_unstorable", event_type=work.valid.type.id, error=type(error).__name__)
-    detail = f"the database cannot hold this event ({type(error).__name__})"
-    return Rejected((Problem("", "unstorable", detail),))
+    """This very event cannot be recorded: the database refuses its data, or we made a mistake."""
+    is_ours = not isinstance(error, asyncpg.PostgresError)
+    _log.error("event_unstorable", event_type=work.valid.type.id, error=type(error).__name__, exc_info=error)
+    detail = f"this event cannot be recorded ({type(error).__name__}); nothing of it was stored"
+    return Rejected((Problem("", "internal_error" if is_ours else "unstorable", detail),))

@@ -60,8 +60,19 @@ Outcome = Applied | Duplicate | Conflict | Rejected
 
 
 class Overloaded(Exception):
-    """The queues are full or the database cannot be reached. Nothing was stored; send again after `retry_seconds`."""
+    """The events were not taken in; the text says why. Send them again after `retry_seconds`."""
 
     def __init__(self, reason: str, retry_seconds: int = 1) -> None:
-        super().__init__(reason)
+        super().__init__(f"{reason}. Nothing was stored; send it again later.")
         self.retry_seconds = retry_seconds
+
+
+class Unreachable(Overloaded):
+    """The database was lost for too long. What was sent last may be stored or not; its reference makes a resend safe."""
+
+    def __init__(self) -> None:
+        Exception.__init__(
+            self,
+            "The database cannot be reached. Send it again later, with the same reference: it will not count twice.",
+        )
+        self.retry_seconds = 5

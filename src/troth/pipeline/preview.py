@@ -45,7 +45,7 @@ async def _read_party(connection: Connection, work: Work, known: tuple[object, i
             row.state = await batch.load_due(connection, row, present())
             return Party(row=row, key=None, before=row.state)
     assert work.id is not None
-    state = CustomerState(created_at=present())
+    state = CustomerState(created_at=work.event().recorded_at)
     row = CustomerRow(id=work.id, bucket=0, external_id=name, state=state, personal_key=None)
     return Party(row=row, key=None, before=state)
 

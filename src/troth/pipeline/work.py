@@ -9,8 +9,8 @@ import msgspec
 
 from troth.core.event import Event
 from troth.core.ids import recorded_at, reference_hash, show_id
-from troth.pipeline.outcome import Outcome, RawEvent
-from troth.pipeline.validate import ValidEvent
+from troth.pipeline.outcome import Outcome, Problem, RawEvent
+from troth.pipeline.validate import Refused, ValidEvent
 
 
 class Work(msgspec.Struct, kw_only=True):
@@ -21,6 +21,7 @@ class Work(msgspec.Struct, kw_only=True):
     id: UUID | None = None
     reference_key: bytes = b""
     order_key: bytes | None = None
+    refusal: tuple[Problem, ...] | None = None  # by a newer revision; counts unless the event is recorded already
     outcome: Outcome | None = None  # None: not settled yet
 
     @property
@@ -35,11 +36,14 @@ class Work(msgspec.Struct, kw_only=True):
         has_order = self.valid.type.order is not None and self.valid.order_id is not None
         self.order_key = reference_hash("order", str(self.valid.order_id)) if has_order else None
 
-    def renew(self, valid: ValidEvent, revision: int) -> None:
+    def renew(self, valid: ValidEvent | Refused, revision: int) -> None:
         """The same event as a newer revision of the program reads it."""
-        self.valid, self.revision = valid, revision
-        if self.id is not None:
-            self.name(self.id)
+        self.revision = revision
+        self.refusal = valid.problems if isinstance(valid, Refused) else None
+        if isinstance(valid, ValidEvent):
+            self.valid = valid
+            if self.id is not None:
+                self.name(self.id)
 
     @property
     def claims(self) -> dict[bytes, UUID]:

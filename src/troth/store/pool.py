@@ -38,6 +38,7 @@ _TRANSIENT: tuple[type[BaseException], ...] = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
+    asyncpg.QueryCanceledError,
     asyncpg.TooManyConnectionsError,
     OSError,
 )
