@@ -22,6 +22,7 @@ from troth.core.calendar import show_time, wall_clock
 from troth.core.program import Property
 
 _PLAIN_NUMBER = re.compile(r"(-?)([0-9]{1,18})(?:\.([0-9]{1,18}))?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TEN: tuple[int, ...] = tuple(10**power for power in range(64))
 _FLOAT_NOISE = 9  # decimal digits: a difference below 1e-9 is the noise of a binary float
@@ -177,12 +178,12 @@ def _scale_decimal(field: Property, raw: object) -> int | str:
 
 def as_decimal(raw: object) -> Decimal | str:
     """`raw` as a finite Decimal of bounded size, or the code of what is wrong. Decides before any arithmetic."""
-    if type(raw) is str and len(raw) > 2 * limits.NUMBER_DIGITS + 8:
-        return "type"
+    if isinstance(raw, str) and len(raw) > 2 * limits.NUMBER_DIGITS + 8:
+        return "too_large" if _NUMBER.fullmatch(raw) else "type"
     try:
         number = raw if isinstance(raw, Decimal) else Decimal(raw) if isinstance(raw, int | str) else None
-    except (InvalidOperation, ValueError):
-        number = None
+    except (InvalidOperation, ValueError):  # garbage, or an exponent that no Decimal holds
+        return "too_large" if isinstance(raw, str) and _NUMBER.fullmatch(raw) else "type"
     if number is None or (isinstance(raw, str) and (not raw.isascii() or "_" in raw or raw.strip() != raw)):
         return "type"
     if not number.is_finite():
