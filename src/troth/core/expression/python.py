@@ -42,6 +42,7 @@ _GLOBALS: dict[str, Callable[..., object]] = {
 _ATTRIBUTES = frozenset(
     {"startswith", "endswith", "lower", "upper", "isoweekday", "hour", "day", "month", "year", "date", "days"}
 )
+_SLOT_NAMES = {"property": "p{}", "input": "n{}"}
 _SLOT = re.compile(r"[vnpik][0-9]*|\.0")  # values, inputs, their loaded slots, items, constants; an iterator
 _FUNCTION_NAMES = frozenset({"rule", "rules", "<listcomp>", "<genexpr>"})
 _CONSTANT_TYPES = (int, bool, NoneType, CodeType)
@@ -82,23 +83,20 @@ class _Writer:
     def __init__(self, tree: Node) -> None:
         self.constants: dict[str, object] = {}
         uses = Counter(_slots(tree, 1))
-        self._loaded = {(kind, slot) for (kind, slot), count in uses.items() if count > 1}
+        self._loaded = {use: _SLOT_NAMES[use[0]].format(use[1]) for use, count in sorted(uses.items()) if count > 1}
 
     @property
     def loads(self) -> list[tuple[str, str]]:
-        """The slots worth a local variable, and where they are loaded from."""
-        return [
-            (f"{'p' if kind == 'property' else 'n'}{slot}", f"{'v' if kind == 'property' else 'n'}[{slot}]")
-            for kind, slot in sorted(self._loaded)
-        ]
+        """The slots worth a local variable: its name, and where it is loaded from."""
+        return [(name, OPERATIONS[kind].template.format(detail=slot)) for (kind, slot), name in self._loaded.items()]
 
     def write(self, node: Node, need: int) -> str:
         """The node as Python, in brackets if it binds more loosely than its surroundings need."""
         if node.operation == "constant":
             return self._constant(node, need)
         operation = OPERATIONS[node.operation]
-        if (node.operation, node.detail) in self._loaded:
-            return f"{'p' if node.operation == 'property' else 'n'}{node.detail}"
+        if isinstance(node.detail, int) and (node.operation, node.detail) in self._loaded:
+            return self._loaded[node.operation, node.detail]
         if node.operation in MACROS:
             body = self.write(node.arguments[1], OR)
             text = operation.template.format(body=body, rows=self._rows(node), detail=node.detail)
@@ -128,14 +126,13 @@ class _Writer:
         return name
 
 
-def _slots(node: Node, weight: int) -> Iterator[tuple[str, object]]:
-    """Each use of a property or input, one in the body of a list operation as many."""
-    if node.operation in ("property", "input"):
-        yield from [(node.operation, node.detail)] * weight
-    # a plain default writes its left side twice
-    inner = 2 if node.operation in MACROS or node.operation == "plain_default" else weight
+def _slots(node: Node, uses: int) -> Iterator[tuple[str, int]]:
+    """Each use of a property or input; those in the body of a list operation, or of a default, count as several."""
+    if node.operation in _SLOT_NAMES and isinstance(node.detail, int):
+        yield from [(node.operation, node.detail)] * uses
     for at, argument in enumerate(node.arguments):
-        yield from _slots(argument, inner if at or node.operation == "plain_default" else weight)
+        repeated = node.operation == "plain_default" or (at and node.operation in MACROS)
+        yield from _slots(argument, 2 if repeated else uses)
 
 
 def _function(source: str, namespace: dict[str, object]) -> FunctionType:
