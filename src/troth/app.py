@@ -15,7 +15,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp, ControllerRouterHandler
 
-from troth.api import docs, health, program, program_draft, program_items
+from troth.api import customers, docs, events, health, program, program_draft, program_items
 from troth.api.auth import Access
 from troth.api.browsers import Browsers
 from troth.api.health import Readiness
@@ -24,10 +24,13 @@ from troth.api.metrics import Metrics
 from troth.api.observed import Observed
 from troth.api.openapi import describe, openapi_config
 from troth.api.problems import exception_handlers
+from troth.api.reading import Reading
 from troth.config import Config
+from troth.core.rules import RuleBook
 from troth.embedded.access import DatabaseAccess
 from troth.engine import Engine, running_engine
-from troth.entry import bulk, events
+from troth.entry import bulk, commands
+from troth.entry import events as doors
 from troth.entry.events import EventDoor, Pipeline
 from troth.pipeline.batcher import Batcher
 from troth.starter import starter_document
@@ -36,8 +39,20 @@ from troth.store.pool import Database
 from troth.store.programs import Signature, ensure_program
 from troth.store.vault import Vault
 
-DOORS: Sequence[ControllerRouterHandler] = (events.record_event, events.preview_event, bulk.record_events)
-READS: Sequence[ControllerRouterHandler] = (*program.HANDLERS, *program_draft.HANDLERS, *program_items.HANDLERS)
+DOORS: Sequence[ControllerRouterHandler] = (
+    doors.record_event,
+    doors.preview_event,
+    bulk.record_events,
+    commands.create_customer,
+    commands.change_customer,
+)
+READS: Sequence[ControllerRouterHandler] = (
+    *events.HANDLERS,
+    *customers.HANDLERS,
+    *program.HANDLERS,
+    *program_draft.HANDLERS,
+    *program_items.HANDLERS,
+)
 OPERATIONS: Sequence[ControllerRouterHandler] = (
     health.live,
     health.ready,
@@ -57,6 +72,7 @@ class Parts:
     pipeline: Pipeline
     access: Access
     metrics: Metrics
+    reading: Reading
     readiness: Readiness
 
 
@@ -88,6 +104,7 @@ def build_app(parts: Parts) -> ASGIApp:
             "database": parts.database,
             "events": EventDoor(parts.pipeline, parts.access, parts.metrics),
             "metrics": parts.metrics,
+            "reading": parts.reading,
             "readiness": parts.readiness,
             "openapi": openapi_document,
         }
@@ -125,6 +142,9 @@ def _parts(mode: Mode, engine: Engine) -> Parts:
         async with database.pool.acquire() as connection:
             return await find_key(connection, key_hash)
 
+    async def book_at(revision: int) -> RuleBook:
+        return (await engine.books.at(revision)).rules
+
     async def probe() -> None:
         async with database.pool.acquire() as connection:
             await connection.fetchval("select 1")
@@ -136,6 +156,7 @@ def _parts(mode: Mode, engine: Engine) -> Parts:
         pipeline=engine.batcher,
         access=Access(find, mode, partial(open_secret, engine.vault)),
         metrics=metrics,
+        reading=Reading(database=database, vault=engine.vault, book_at=book_at),
         readiness=Readiness(probe),
     )
 

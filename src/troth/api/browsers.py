@@ -5,6 +5,7 @@ A preflight carries no key, so it is answered for every origin; whether an origi
 
 from __future__ import annotations
 
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from troth.api.auth import caller_of
@@ -27,7 +28,7 @@ class Browsers:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] not in _ADDRESSES:
+        if scope["type"] != ScopeType.HTTP or scope["path"] not in _ADDRESSES:
             await self._app(scope, receive, send)
             return
         origin = next((value for name, value in scope["headers"] if name == b"origin"), None)

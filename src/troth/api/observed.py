@@ -10,6 +10,7 @@ from collections.abc import MutableMapping
 from typing import cast
 
 import msgspec
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from troth.api.auth import caller_of
@@ -32,7 +33,7 @@ class Observed:
         self._log = logger().bind()  # bound once: binding per request would cost as much as writing the line
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         name = name_request(scope)

@@ -14,6 +14,7 @@ from litestar.response.base import ASGIResponse
 from troth import limits
 from troth.api.auth import requires
 from troth.api.openapi import documented
+from troth.api.pages import page_size, read_cursor, show_cursor
 from troth.api.problems import ProblemError, not_found
 from troth.api.program_wire import (
     JSON_OR_YAML,
@@ -27,13 +28,10 @@ from troth.api.program_wire import (
     error_items,
     expected_revision,
     invalid_program,
-    page_size,
     publication_answer,
-    read_cursor,
     read_object,
     read_text_body,
     settle,
-    show_cursor,
     signature_of,
     text_answer,
 )

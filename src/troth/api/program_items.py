@@ -16,6 +16,7 @@ from litestar.response.base import ASGIResponse
 
 from troth import limits
 from troth.api.openapi import documented
+from troth.api.pages import page_size, read_cursor, show_cursor
 from troth.api.problems import invalid, not_found
 from troth.api.program import READ, WRITE, load_live_or_404
 from troth.api.program_wire import (
@@ -26,11 +27,8 @@ from troth.api.program_wire import (
     error_items,
     expected_revision,
     no_content,
-    page_size,
-    read_cursor,
     read_object,
     settle,
-    show_cursor,
     signature_of,
 )
 from troth.core.program_document import validate_document

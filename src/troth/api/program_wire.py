@@ -6,8 +6,6 @@ In: requests and decisions. Out: values, and answers or a ProblemError. Must nev
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,7 +16,6 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.response.base import ASGIResponse
 
-from troth import limits
 from troth.api.answers import JSON, Answer
 from troth.api.auth import caller_of
 from troth.api.problems import ErrorItem, ProblemError, invalid, not_found
@@ -215,22 +212,3 @@ def text_answer(text: str, media_type: str, *, revision: int) -> ASGIResponse:
 
 def no_content() -> ASGIResponse:
     return Answer(204, b"", media_type=JSON)
-
-
-def page_size(limit: int) -> int:
-    """A checked `?limit=`. Raises ProblemError."""
-    if not 1 <= limit <= limits.PAGE_ITEMS_MAX:
-        raise invalid("/query/limit", "invalid_parameter", f"A page has 1 to {limits.PAGE_ITEMS_MAX} items.")
-    return limit
-
-
-def show_cursor(last: str) -> str:
-    return base64.urlsafe_b64encode(last.encode()).decode().rstrip("=")
-
-
-def read_cursor(cursor: str) -> str:
-    """What `show_cursor` hid. Raises ProblemError."""
-    try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise invalid("/query/cursor", "invalid_cursor", "This cursor is none of ours.") from None

@@ -1,0 +1,223 @@
+"""Reads of customers: list and search, profile, history, postings, lots. What changes a customer is a door's work."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+from litestar import get
+from litestar.params import Parameter
+from litestar.response.base import ASGIResponse
+
+from troth import limits
+from troth.api.answers import Answer
+from troth.api.auth import requires
+from troth.api.event_wire import EventPage, encode
+from troth.api.events import EventQuery, event_page, find_customer
+from troth.api.openapi import documented
+from troth.api.pages import Cursor, Limit, cut, moment, page_size, plain_text, read_cursor, read_place, show_cursor
+from troth.api.pages import show_place as show_place_of
+from troth.api.problems import not_found
+from troth.api.profiles import CustomerPage, Profile, customer_items, load_profile
+from troth.api.reading import Reading, ReadRequest, reading_of
+from troth.core.calendar import show_time
+from troth.core.ids import show_id
+from troth.core.state import Lot
+from troth.store.pool import Connection
+from troth.store.reads import (
+    FIRST_LOT,
+    NEWEST_SEQ,
+    CustomerKey,
+    Filters,
+    LotPlace,
+    PostingRow,
+    customer_page,
+    lot_page,
+    posting_page,
+)
+
+READ = [requires("customers:read")]
+_TAGS = ["Customers"]
+
+
+class PostingItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One movement of points between two states of a wallet."""
+
+    id: str
+    event: str
+    seq: int  # of its event
+    wallet: str
+    from_state: str
+    to_state: str
+    points: int
+    qualifying: bool
+    lot: str
+    occurred_at: str
+    reason: str
+    rule: str | None
+    base: str | None  # what the rule's formula gave
+    multiplier: str | None
+    cap: str | None  # the limit that cut it
+
+
+class PostingPage(msgspec.Struct, frozen=True, kw_only=True):
+    items: tuple[PostingItem, ...]  # newest first
+    next: str | None
+
+
+class LotItem(msgspec.Struct, frozen=True, kw_only=True):
+    """Points that were earned together and end together."""
+
+    id: str
+    event: str  # that earned it
+    wallet: str
+    earned_at: str
+    expires_at: str | None  # the first instant at which they are gone
+    points: int  # earned
+    remaining: int  # still usable
+
+
+class LotPage(msgspec.Struct, frozen=True, kw_only=True):
+    items: tuple[LotItem, ...]  # the first to end first
+    next: str | None
+
+
+_LIST = documented(answers={200: CustomerPage})
+_PROFILE = documented(answers={200: Profile})
+_HISTORY = documented(answers={200: EventPage})
+_POSTINGS = documented(answers={200: PostingPage})
+_LOTS = documented(answers={200: LotPage})
+
+
+@get("/v1/customers", tags=_TAGS, summary="List and search customers", guards=READ, opt=_LIST)
+async def list_customers(
+    request: ReadRequest,
+    search: Annotated[str, Parameter(description="The beginning of the integrator's id.")] = "",
+    limit: Limit = limits.PAGE_ITEMS_DEFAULT,
+    cursor: Cursor = None,
+) -> ASGIResponse:
+    """Customers by the integrator's id."""
+    reading, size = reading_of(request), page_size(limit)
+    prefix = plain_text(search, "search")
+    after = read_cursor(cursor) if cursor is not None else ""
+    book = await reading.live_book()
+    async with reading.database.pool.acquire() as connection:
+        found, last = cut(await customer_page(connection, prefix, after=after, size=size + 1), size)
+        items = await customer_items(connection, list(found), book)
+    following = show_cursor(last.external_id) if last is not None else None
+    return Answer(200, encode(CustomerPage(items=tuple(items), next=following)))
+
+
+@get("/v1/customers/{customer:str}", tags=_TAGS, summary="Read a customer", guards=READ, opt=_PROFILE)
+async def read_customer(request: ReadRequest, customer: str) -> ASGIResponse:
+    """The profile as of now: attributes, tags, tier and progress, wallets."""
+    return Answer(200, encode(await profile_of(reading_of(request), customer)))
+
+
+@get("/v1/customers/{customer:str}/events", tags=_TAGS, summary="List a customer's events", guards=READ, opt=_HISTORY)
+async def list_customer_events(
+    request: ReadRequest,
+    customer: str,
+    type_id: Annotated[str | None, Parameter(query="type", description="Event type.")] = None,
+    *,
+    occurred_from: Annotated[str | None, Parameter(query="from", description="occurred_at, inclusive.")] = None,
+    occurred_to: Annotated[str | None, Parameter(query="to", description="occurred_at, exclusive.")] = None,
+    limit: Limit = limits.PAGE_ITEMS_DEFAULT,
+    cursor: Cursor = None,
+) -> ASGIResponse:
+    """The customer's history, newest first, in the order in which the events were judged."""
+    reading = reading_of(request)
+    async with reading.database.pool.acquire() as connection:
+        key = await customer_key(connection, customer)
+    filters = Filters(
+        type=plain_text(type_id, "type") if type_id is not None else None,
+        occurred_from=moment(occurred_from, "from"),
+        occurred_to=moment(occurred_to, "to"),
+    )
+    query = EventQuery(filters=filters, limit=page_size(limit), cursor=cursor, customer=key.external_id)
+    return Answer(200, encode(await event_page(request, query)))
+
+
+@get("/v1/customers/{customer:str}/postings", tags=_TAGS, summary="List postings", guards=READ, opt=_POSTINGS)
+async def list_postings(
+    request: ReadRequest, customer: str, limit: Limit = limits.PAGE_ITEMS_DEFAULT, cursor: Cursor = None
+) -> ASGIResponse:
+    """Every movement of the customer's points, newest first."""
+    size = page_size(limit)
+    before = read_place(cursor, tuple[int, int]) if cursor is not None else (NEWEST_SEQ, 0)
+    async with reading_of(request).database.pool.acquire() as connection:
+        key = await customer_key(connection, customer)
+        found, last = cut(await posting_page(connection, key, before=before, size=size + 1), size)
+    following = show_place_of((last.seq, last.posting.n)) if last is not None else None
+    return Answer(200, encode(PostingPage(items=tuple(map(_posting_item, found)), next=following)))
+
+
+@get("/v1/customers/{customer:str}/lots", tags=_TAGS, summary="List usable lots", guards=READ, opt=_LOTS)
+async def list_lots(
+    request: ReadRequest, customer: str, limit: Limit = limits.PAGE_ITEMS_DEFAULT, cursor: Cursor = None
+) -> ASGIResponse:
+    """The lots whose points are usable now, the first to end first."""
+    size = page_size(limit)
+    after = read_place(cursor, LotPlace) if cursor is not None else FIRST_LOT
+    async with reading_of(request).database.pool.acquire() as connection:
+        key = await customer_key(connection, customer)
+        lots = await lot_page(connection, key, now=datetime.now(UTC), after=after, size=size + 1)
+    found, last = cut(lots, size)
+    following = show_place_of(LotPlace(last.expires_at, last.earned_at, last.event_id, last.n)) if last else None
+    return Answer(200, encode(LotPage(items=tuple(map(_lot_item, found)), next=following)))
+
+
+async def profile_of(reading: Reading, customer: str) -> Profile:
+    """The profile as of now. Raises ProblemError 404."""
+    book = await reading.live_book()
+    async with reading.database.pool.acquire() as connection:
+        key = await customer_key(connection, customer)
+        profile = await load_profile(reading.vault, connection, key, book)
+    if profile is None:
+        raise not_found("customer", customer)
+    return profile
+
+
+async def customer_key(connection: Connection, customer: str) -> CustomerKey:
+    """Who is called so. Raises ProblemError 404."""
+    key = await find_customer(connection, customer) if "\0" not in customer else None
+    if key is None:
+        raise not_found("customer", customer)
+    return key
+
+
+def _posting_item(row: PostingRow) -> PostingItem:
+    posting = row.posting
+    return PostingItem(
+        id=f"pst_{row.event_id.hex}_{posting.n}",
+        event=show_id("evt", row.event_id),
+        seq=row.seq,
+        wallet=posting.wallet,
+        from_state=posting.from_state,
+        to_state=posting.to_state,
+        points=posting.points,
+        qualifying=posting.qualifying,
+        lot=f"lot_{posting.lot_event.hex}_{posting.lot_n}",
+        occurred_at=show_time(posting.occurred_at),
+        reason=posting.reason,
+        rule=posting.rule,
+        base=f"{posting.base:f}" if posting.base is not None else None,
+        multiplier=f"{posting.multiplier:f}" if posting.multiplier is not None else None,
+        cap=posting.cap,
+    )
+
+
+def _lot_item(lot: Lot) -> LotItem:
+    return LotItem(
+        id=f"lot_{lot.event_id.hex}_{lot.n}",
+        event=show_id("evt", lot.event_id),
+        wallet=lot.wallet,
+        earned_at=show_time(lot.earned_at),
+        expires_at=show_time(lot.expires_at) if lot.expires_at is not None else None,
+        points=lot.points,
+        remaining=lot.remaining,
+    )
+
+
+HANDLERS = [list_customers, read_customer, list_customer_events, list_postings, list_lots]
