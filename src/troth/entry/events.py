@@ -23,6 +23,7 @@ from troth.api.problems import ErrorItem, ProblemError
 from troth.api.signatures import Replays
 from troth.core.record import RecordedEvent, encode_answer
 from troth.entry.body import Headers, read_body
+from troth.entry.expansions import asked_for, expand
 from troth.entry.forms import read_form
 from troth.entry.json_text import Document, JsonReader, UnreadableError
 from troth.entry.senders import Fields, Sender, error_items, raw_event, sender_of, signed_id
@@ -67,16 +68,20 @@ class EventDoor:
 
     async def record(self, request: EventRequest) -> ASGIResponse:
         """Records one event."""
+        names = asked_for(request.scope["query_string"])
         caller, sender, fields = await self.read_one(request)
+        if names and caller.is_publishable:
+            raise ProblemError(403, "forbidden", "A publishable key only sends events.")
         try:
             (outcome,) = await self.pipeline.ingest((raw_event(fields, sender),))
         except Overloaded as error:
             raise overloaded(error) from None
         self.metrics.count_events(outcome_name(outcome))
-        if isinstance(outcome, Applied):
-            return Answer(201, event_json(outcome, caller))
-        if isinstance(outcome, Duplicate):
-            return Answer(200, event_json(outcome, caller))
+        if isinstance(outcome, Applied | Duplicate):
+            body = event_json(outcome, caller)
+            if names:
+                body = await expand(body, names, outcome.record, request.app.state)
+            return Answer(201 if isinstance(outcome, Applied) else 200, body)
         raise refusal(outcome, fields, sender)
 
     async def preview(self, request: EventRequest) -> ASGIResponse:
@@ -155,8 +160,9 @@ def refusal(outcome: Conflict | Rejected, fields: Fields, sender: Sender) -> Pro
 
 
 def rejected(items: Sequence[ErrorItem]) -> ProblemError:
-    """422, or 403 when the key may not send such an event. One problem gives the whole its code, several `invalid`."""
-    status = 403 if any(item.code == "forbidden" for item in items) else 422
+    """422, or 403 when the key may not send such an event, 500 when the mistake is ours. Several are `invalid`."""
+    codes = {item.code for item in items}
+    status = 500 if "internal_error" in codes else 403 if "forbidden" in codes else 422
     if len(items) == 1:
         return ProblemError(status, items[0].code, items[0].detail, errors=items)
     code = "invalid" if status == 422 else "forbidden"

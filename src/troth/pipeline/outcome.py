@@ -71,8 +71,6 @@ class Unreachable(Overloaded):
     """The database was lost for too long. What was sent last may be stored or not; its reference makes a resend safe."""
 
     def __init__(self) -> None:
-        Exception.__init__(
-            self,
-            "The database cannot be reached. Send it again later, with the same reference: it will not count twice.",
-        )
+        text = "The database cannot be reached. Send it again later with the same reference: it will not count twice."
+        Exception.__init__(self, text)
         self.retry_seconds = 5
