@@ -19,7 +19,12 @@ async def main(data: Path, purpose: str) -> None:
     async with running_cluster(data, options) as cluster:
         found = find_postmaster(cluster.folder)
         assert found is not None
-        said = {"keeper": cluster.is_keeper, "pid": found.pid, "dsn": cluster.owner_dsn, "user": cluster.folder.account.name}
+        said = {
+            "keeper": cluster.is_keeper,
+            "pid": found.pid,
+            "dsn": cluster.owner_dsn,
+            "user": cluster.folder.account.name,
+        }
         print(json.dumps(said), flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
