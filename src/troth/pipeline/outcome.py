@@ -68,7 +68,7 @@ class Overloaded(Exception):
 
 
 class Unreachable(Overloaded):
-    """The database was lost for too long. What was sent last may be stored or not; its reference makes a resend safe."""
+    """The database was lost for too long. What was sent may be stored or not; its reference makes a resend safe."""
 
     def __init__(self) -> None:
         text = "The database cannot be reached. Send it again later with the same reference: it will not count twice."
