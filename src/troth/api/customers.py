@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response.base import ASGIResponse
 
 from troth import limits
@@ -93,7 +93,7 @@ _LOTS = documented(answers={200: LotPage})
 @get("/v1/customers", tags=_TAGS, summary="List and search customers", guards=READ, opt=_LIST)
 async def list_customers(
     request: ReadRequest,
-    search: Annotated[str, Parameter(description="The beginning of the integrator's id.")] = "",
+    search: Annotated[str, QueryParameter(description="The beginning of the integrator's id.")] = "",
     limit: Limit = limits.PAGE_ITEMS_DEFAULT,
     cursor: Cursor = None,
 ) -> ASGIResponse:
@@ -110,7 +110,7 @@ async def list_customers(
 
 
 @get("/v1/customers/{customer:str}", tags=_TAGS, summary="Read a customer", guards=READ, opt=_PROFILE)
-async def read_customer(request: ReadRequest, customer: str) -> ASGIResponse:
+async def read_customer(request: ReadRequest, customer: FromPath[str]) -> ASGIResponse:
     """The profile as of now: attributes, tags, tier and progress, wallets."""
     return Answer(200, encode(await profile_of(reading_of(request), customer)))
 
@@ -118,11 +118,11 @@ async def read_customer(request: ReadRequest, customer: str) -> ASGIResponse:
 @get("/v1/customers/{customer:str}/events", tags=_TAGS, summary="List a customer's events", guards=READ, opt=_HISTORY)
 async def list_customer_events(
     request: ReadRequest,
-    customer: str,
-    type_id: Annotated[str | None, Parameter(query="type", description="Event type.")] = None,
+    customer: FromPath[str],
+    type_id: Annotated[str | None, QueryParameter(name="type", description="Event type.")] = None,
     *,
-    occurred_from: Annotated[str | None, Parameter(query="from", description="occurred_at, inclusive.")] = None,
-    occurred_to: Annotated[str | None, Parameter(query="to", description="occurred_at, exclusive.")] = None,
+    occurred_from: Annotated[str | None, QueryParameter(name="from", description="occurred_at, inclusive.")] = None,
+    occurred_to: Annotated[str | None, QueryParameter(name="to", description="occurred_at, exclusive.")] = None,
     limit: Limit = limits.PAGE_ITEMS_DEFAULT,
     cursor: Cursor = None,
 ) -> ASGIResponse:
@@ -141,7 +141,7 @@ async def list_customer_events(
 
 @get("/v1/customers/{customer:str}/postings", tags=_TAGS, summary="List postings", guards=READ, opt=_POSTINGS)
 async def list_postings(
-    request: ReadRequest, customer: str, limit: Limit = limits.PAGE_ITEMS_DEFAULT, cursor: Cursor = None
+    request: ReadRequest, customer: FromPath[str], limit: Limit = limits.PAGE_ITEMS_DEFAULT, cursor: Cursor = None
 ) -> ASGIResponse:
     """Every movement of the customer's points, newest first."""
     size = page_size(limit)
@@ -155,7 +155,7 @@ async def list_postings(
 
 @get("/v1/customers/{customer:str}/lots", tags=_TAGS, summary="List usable lots", guards=READ, opt=_LOTS)
 async def list_lots(
-    request: ReadRequest, customer: str, limit: Limit = limits.PAGE_ITEMS_DEFAULT, cursor: Cursor = None
+    request: ReadRequest, customer: FromPath[str], limit: Limit = limits.PAGE_ITEMS_DEFAULT, cursor: Cursor = None
 ) -> ASGIResponse:
     """The lots whose points are usable now, the first to end first."""
     size = page_size(limit)
@@ -168,12 +168,12 @@ async def list_lots(
     return Answer(200, encode(LotPage(items=tuple(map(_lot_item, found)), next=following)))
 
 
-async def profile_of(reading: Reading, customer: str) -> Profile:
-    """The profile as of now. Raises ProblemError 404."""
+async def profile_of(reading: Reading, customer: str, *, with_personal: bool = True) -> Profile:
+    """The profile as of now, without personal attributes if so asked. Raises ProblemError 404."""
     book = await reading.live_book()
     async with reading.database.pool.acquire() as connection:
         key = await customer_key(connection, customer)
-        profile = await load_profile(reading.vault, connection, key, book)
+        profile = await load_profile(reading.vault if with_personal else None, connection, key, book)
     if profile is None:
         raise not_found("customer", customer)
     return profile

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response.base import ASGIResponse
 
 from troth import limits
@@ -55,14 +55,14 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
 async def list_events(  # one parameter per filter
     request: ReadRequest,
     *,
-    type_id: Annotated[str | None, Parameter(query="type", description="Event type.")] = None,
-    customer: Annotated[str | None, Parameter(description="The integrator's id.")] = None,
-    source: Annotated[str | None, Parameter(description="api, import, client, system, …")] = None,
-    occurred_from: Annotated[str | None, Parameter(query="from", description="occurred_at, inclusive.")] = None,
-    occurred_to: Annotated[str | None, Parameter(query="to", description="occurred_at, exclusive.")] = None,
-    reference: str | None = None,
-    order_id: Annotated[str | None, Parameter(description="The event that opened this order.")] = None,
-    has_points: Annotated[bool | None, Parameter(description="Whether its own points differ from 0.")] = None,
+    type_id: Annotated[str | None, QueryParameter(name="type", description="Event type.")] = None,
+    customer: Annotated[str | None, QueryParameter(description="The integrator's id.")] = None,
+    source: Annotated[str | None, QueryParameter(description="api, import, client, system, …")] = None,
+    occurred_from: Annotated[str | None, QueryParameter(name="from", description="occurred_at, inclusive.")] = None,
+    occurred_to: Annotated[str | None, QueryParameter(name="to", description="occurred_at, exclusive.")] = None,
+    reference: Annotated[str | None, QueryParameter(description="The event's own.")] = None,
+    order_id: Annotated[str | None, QueryParameter(description="The event that opened this order.")] = None,
+    has_points: Annotated[bool | None, QueryParameter(description="Whether its own points differ from 0.")] = None,
     limit: Limit = limits.PAGE_ITEMS_DEFAULT,
     cursor: Cursor = None,
 ) -> ASGIResponse:
@@ -85,7 +85,7 @@ async def list_events(  # one parameter per filter
 
 
 @get("/v1/events/{event_id:str}", tags=_TAGS, summary="Read an event", guards=READ, opt=_EVENT)
-async def read_event(request: ReadRequest, event_id: str) -> ASGIResponse:
+async def read_event(request: ReadRequest, event_id: FromPath[str]) -> ASGIResponse:
     """One recorded event."""
     reading = reading_of(request)
     book = await reading.live_book()
@@ -94,7 +94,7 @@ async def read_event(request: ReadRequest, event_id: str) -> ASGIResponse:
 
 
 @get("/v1/events/{event_id:str}/explanation", tags=_TAGS, summary="Explain an event", guards=READ, opt=_EXPLANATION)
-async def explain_event(request: ReadRequest, event_id: str) -> ASGIResponse:
+async def explain_event(request: ReadRequest, event_id: FromPath[str]) -> ASGIResponse:
     """Every rule of the event's type: what it gave, or why it did not apply, with the values it saw."""
     reading = reading_of(request)
     stored = await load_event(reading, event_id)

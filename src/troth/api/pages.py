@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Annotated, TypeVar
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from troth import limits
 from troth.api.problems import ProblemError, invalid
@@ -20,9 +20,9 @@ from troth.core.coercion import parse_moment
 
 T = TypeVar("T")
 Limit = Annotated[
-    int, Parameter(ge=1, le=limits.PAGE_ITEMS_MAX, description=f"Items of a page, 1 to {limits.PAGE_ITEMS_MAX}.")
+    int, QueryParameter(ge=1, le=limits.PAGE_ITEMS_MAX, description=f"Items of a page, 1 to {limits.PAGE_ITEMS_MAX}.")
 ]
-Cursor = Annotated[str | None, Parameter(description="`next` of the page before.")]
+Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before.")]
 
 
 def page_size(limit: int) -> int:

@@ -83,15 +83,15 @@ async def customer_items(connection: Connection, keys: list[CustomerKey], book: 
     return found
 
 
-async def load_profile(vault: Vault, connection: Connection, key: CustomerKey, book: RuleBook) -> Profile | None:
-    """The customer's profile; None when the customer went away meanwhile."""
+async def load_profile(vault: Vault | None, connection: Connection, key: CustomerKey, book: RuleBook) -> Profile | None:
+    """The customer's profile, without a vault the redacted one; None when the customer went away meanwhile."""
     row = (await read_customers(connection, {key.id: (key.bucket, key.external_id)})).get(key.id)
     if row is None or not row.is_named:
         return None
     state = await _now(connection, row, book)
     return Profile(
         **msgspec.structs.asdict(_item(row, state, book)),
-        attributes={**state.attributes, **_personal(row, vault)},
+        attributes={**state.attributes, **(_personal(row, vault) if vault is not None else {})},
         events=state.counts,
         orders=state.orders,
         segments=(),

@@ -9,12 +9,13 @@ import asyncio
 
 import msgspec
 from litestar import get, post, put
+from litestar.params import FromPath, FromQuery
 from litestar.response.base import ASGIResponse
 
 from troth import limits
 from troth.api.auth import requires
 from troth.api.openapi import documented
-from troth.api.pages import page_size, read_cursor, show_cursor
+from troth.api.pages import Cursor, Limit, page_size, read_cursor, show_cursor
 from troth.api.problems import ProblemError, not_found
 from troth.api.program_wire import (
     JSON_OR_YAML,
@@ -105,7 +106,7 @@ async def read_program(request: ProgramRequest) -> ASGIResponse:
 
 
 @put("/v1/program", tags=_TAGS, summary="Replace the program", guards=WRITE, opt=_REPLACE)
-async def replace_program(request: ProgramRequest, note: str = "") -> ASGIResponse:
+async def replace_program(request: ProgramRequest, note: FromQuery[str] = "") -> ASGIResponse:
     """Publish this document in place of the live one. `If-Match` takes the live revision."""
     parsed = await read_text_body(request)
     if parsed.problems:
@@ -132,7 +133,7 @@ async def check_program(request: ProgramRequest) -> ASGIResponse:
 
 @get("/v1/program/revisions", tags=_TAGS, summary="List revisions", guards=READ, opt=_HISTORY)
 async def list_revisions(
-    request: ProgramRequest, limit: int = limits.PAGE_ITEMS_DEFAULT, cursor: str | None = None
+    request: ProgramRequest, limit: Limit = limits.PAGE_ITEMS_DEFAULT, cursor: Cursor = None
 ) -> ASGIResponse:
     """Published revisions, newest first."""
     size = page_size(limit)
@@ -145,7 +146,7 @@ async def list_revisions(
 
 
 @get("/v1/program/revisions/{number:int}", tags=_TAGS, summary="Read a revision", guards=READ, opt=_REVISION)
-async def read_revision(request: ProgramRequest, number: int) -> ASGIResponse:
+async def read_revision(request: ProgramRequest, number: FromPath[int]) -> ASGIResponse:
     """One revision with its document, as it was published."""
     return answer(revision_item(await load_revision_or_404(request, number)))
 
@@ -157,7 +158,7 @@ async def read_revision(request: ProgramRequest, number: int) -> ASGIResponse:
     guards=READ,
     opt=_DIFF,
 )
-async def diff_revisions(request: ProgramRequest, old: int, new: int) -> ASGIResponse:
+async def diff_revisions(request: ProgramRequest, old: FromPath[int], new: FromPath[int]) -> ASGIResponse:
     """Item by item, what has to change in `old` to become `new`."""
     before, after = await load_revision_or_404(request, old), await load_revision_or_404(request, new)
     return answer(DiffAnswer(old=old, new=new, changes=change_items(diff(before.document, after.document))))
@@ -171,7 +172,7 @@ async def diff_revisions(request: ProgramRequest, old: int, new: int) -> ASGIRes
     guards=WRITE,
     opt=_ROLLBACK,
 )
-async def roll_back(request: ProgramRequest, number: int) -> ASGIResponse:
+async def roll_back(request: ProgramRequest, number: FromPath[int]) -> ASGIResponse:
     """A new revision with the content of an old one; history stays."""
     body = await read_object(request)
     old = await load_revision_or_404(request, number)

@@ -12,11 +12,12 @@ from typing import TypeVar, cast
 import msgspec
 from litestar import delete, get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
 from troth import limits
 from troth.api.openapi import documented
-from troth.api.pages import page_size, read_cursor, show_cursor
+from troth.api.pages import Cursor, Limit, page_size, read_cursor, show_cursor
 from troth.api.problems import invalid, not_found
 from troth.api.program import READ, WRITE, load_live_or_404
 from troth.api.program_wire import (
@@ -169,23 +170,23 @@ def _item_handlers(path: str, section: str, nouns: tuple[str, str]) -> list[HTTP
     tags = [many.replace("_", " ").capitalize()]
 
     async def list_items(
-        request: ProgramRequest, limit: int = limits.PAGE_ITEMS_DEFAULT, cursor: str | None = None
+        request: ProgramRequest, limit: Limit = limits.PAGE_ITEMS_DEFAULT, cursor: Cursor = None
     ) -> ASGIResponse:
         return await _list(request, section, limit, cursor)
 
-    async def read_item(request: ProgramRequest, item_id: str) -> ASGIResponse:
+    async def read_item(request: ProgramRequest, item_id: FromPath[str]) -> ASGIResponse:
         return await _read(request, section, item_id)
 
     async def create(request: ProgramRequest) -> ASGIResponse:
         return await _create(request, section)
 
-    async def replace(request: ProgramRequest, item_id: str) -> ASGIResponse:
+    async def replace(request: ProgramRequest, item_id: FromPath[str]) -> ASGIResponse:
         return await _replace(request, section, item_id)
 
-    async def change(request: ProgramRequest, item_id: str) -> ASGIResponse:
+    async def change(request: ProgramRequest, item_id: FromPath[str]) -> ASGIResponse:
         return await _patch(request, section, item_id)
 
-    async def remove(request: ProgramRequest, item_id: str) -> ASGIResponse:
+    async def remove(request: ProgramRequest, item_id: FromPath[str]) -> ASGIResponse:
         return await _delete(request, section, item_id)
 
     noun, whole, single = one.replace("_", " "), f"/v1/{path}", f"/v1/{path}/{{item_id:str}}"

@@ -11,6 +11,7 @@ from typing import cast
 
 import msgspec
 from litestar import patch, post
+from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
 from troth import limits
@@ -71,7 +72,7 @@ async def create_customer(request: EventRequest) -> ASGIResponse:
 
 
 @patch("/v1/customers/{customer:str}", tags=_TAGS, summary="Change a profile", opt=_CHANGE)
-async def change_customer(request: EventRequest, customer: str) -> ASGIResponse:
+async def change_customer(request: EventRequest, customer: FromPath[str]) -> ASGIResponse:
     """Record a profile event with what changes; everything else stays."""
     sender, fields = await _read(request, known=("attributes", "tags"))
     async with reading_of(request).database.pool.acquire() as connection:

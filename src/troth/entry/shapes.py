@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import msgspec
 
 from troth.api.problems import ProblemDocument
+from troth.api.profiles import Profile
+from troth.core.explain import ExplainedRule
 from troth.core.record import RecordedEvent
 
 
@@ -27,6 +29,8 @@ class EventAnswer(RecordedEvent, frozen=True, kw_only=True):
 
     duplicate: bool  # recorded before, under the same reference
     payload_mismatch: bool = False  # the duplicate differs from what was recorded
+    explanation: tuple[ExplainedRule, ...] | msgspec.UnsetType = msgspec.UNSET  # with ?expand=explanation
+    profile: Profile | msgspec.UnsetType = msgspec.UNSET  # with ?expand=profile; no personal attributes
 
 
 class BulkBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

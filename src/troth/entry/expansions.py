@@ -1,0 +1,44 @@
+"""?expand=explanation,profile: what an answer to an event may carry besides. Read after the event is recorded.
+
+The profile is the redacted one, without personal attributes: answers to events travel far.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+import msgspec
+from litestar.datastructures import State
+
+from troth.api.customers import profile_of
+from troth.api.event_wire import encode
+from troth.api.events import explanation, load_event
+from troth.api.problems import invalid
+from troth.api.reading import Reading
+from troth.core.record import RecordedEvent
+
+KNOWN = ("explanation", "profile")
+
+
+def asked_for(query: bytes) -> tuple[str, ...]:
+    """The names in ?expand=, each once. Raises ProblemError."""
+    if not query:
+        return ()
+    given = parse_qs(query.decode("latin-1")).get("expand", [])
+    names = tuple(dict.fromkeys(name for part in given for name in part.split(",") if name))
+    if any(name not in KNOWN for name in names):
+        raise invalid("/query/expand", "invalid_parameter", f"expand takes {', '.join(KNOWN)}.")
+    return names
+
+
+async def expand(answer: bytes, names: tuple[str, ...], record: RecordedEvent, state: State) -> bytes:
+    """The answer with the parts that were asked for. In: a JSON object."""
+    reading: Reading = state["reading"]
+    parts: dict[str, object] = {}
+    if "explanation" in names:
+        stored = await load_event(reading, record.id)
+        parts["explanation"] = explanation(stored, await reading.book_at(record.revision)).rules
+    if "profile" in names and record.customer is not None:
+        parts["profile"] = await profile_of(reading, record.customer, with_personal=False)
+    added = encode(parts)
+    return answer if added == msgspec.json.encode({}) else answer[:-1] + b"," + added[1:]
