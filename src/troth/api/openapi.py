@@ -41,19 +41,33 @@ class Documented(msgspec.Struct, frozen=True, kw_only=True):
     media_types: tuple[str, ...] = (_JSON,)  # that the body may have
     example: object = None  # of the body
     needs_key: bool = True
+    parameters: tuple[Mapping[str, object], ...] = ()  # OpenAPI parameter objects that no signature names
 
 
-def documented(
+def documented(  # one parameter per thing an operation says
     *,
     answers: Mapping[int, object],
     body: object = None,
     media_types: tuple[str, ...] = (_JSON,),
     example: object = None,
     needs_key: bool = True,
+    parameters: tuple[Mapping[str, object], ...] = (),
 ) -> dict[str, object]:
     """The `opt` of a handler."""
-    found = Documented(answers=answers, body=body, media_types=media_types, example=example, needs_key=needs_key)
+    found = Documented(
+        answers=answers,
+        body=body,
+        media_types=media_types,
+        example=example,
+        needs_key=needs_key,
+        parameters=parameters,
+    )
     return {"documented": found}
+
+
+def parameter(name: str, place: str, description: str) -> dict[str, object]:
+    """An optional text parameter in `place`: query or header."""
+    return {"name": name, "in": place, "description": description, "required": False, "schema": {"type": "string"}}
 
 
 def openapi_config() -> OpenAPIConfig:
@@ -108,6 +122,8 @@ def _complete(operation: Described, found: Documented, schemas: Mapping[object, 
         if found.example is not None:
             content["example"] = found.example
         operation["requestBody"] = {"required": True, "content": dict.fromkeys(found.media_types, content)}
+    if found.parameters:
+        operation["parameters"] = [*cast("list[object]", operation.get("parameters") or []), *found.parameters]
     answers = {str(status): _answer(status, kind, schemas) for status, kind in sorted(found.answers.items())}
     problem = {"content": {MEDIA_TYPE: {"schema": schemas[ProblemDocument]}}, "description": "A problem document"}
     operation["responses"] = {**answers, "default": problem}

@@ -18,7 +18,7 @@ from troth import limits
 from troth.api.answers import Answer
 from troth.api.auth import Access, Caller
 from troth.api.metrics import Metrics
-from troth.api.openapi import documented
+from troth.api.openapi import documented, parameter
 from troth.api.problems import ErrorItem, ProblemError
 from troth.api.signatures import Replays
 from troth.core.record import RecordedEvent, encode_answer
@@ -116,7 +116,17 @@ class EventDoor:
 
 
 _FORMS = ("application/json", "application/x-www-form-urlencoded")
-_ONE = documented(body=EventBody, media_types=_FORMS, example=EXAMPLE, answers={200: EventAnswer, 201: EventAnswer})
+_PARAMETERS = (
+    parameter("expand", "query", "What the answer carries besides: explanation, profile, or both by comma."),
+    parameter("Idempotency-Key", "header", "The reference of an event that names none."),
+)
+_ONE = documented(
+    body=EventBody,
+    media_types=_FORMS,
+    example=EXAMPLE,
+    answers={200: EventAnswer, 201: EventAnswer},
+    parameters=_PARAMETERS,
+)
 _PREVIEW = documented(body=EventBody, media_types=_FORMS, example=EXAMPLE, answers={200: EventAnswer})
 
 
