@@ -160,6 +160,7 @@ def record_event(state: CustomerState, event: Event, book: RuleBook, own: tuple[
         own + tuple(msgspec.structs.replace(posting, n=posting.n + len(own)) for posting in awards) if own else awards
     )
     after = _fold(state, event, postings, lots, _uses(verdicts, event, book))
+    stopped = _stop(after, event, book)
     caused, after = _rise(after, event, book)
     return Judged(
         event=event,
@@ -167,7 +168,7 @@ def record_event(state: CustomerState, event: Event, book: RuleBook, own: tuple[
         inputs=inputs,
         postings=postings,
         lots=lots,
-        warnings=tuple(_cut_warning(verdict) for verdict in verdicts if verdict.is_cut),
+        warnings=(*(_cut_warning(verdict) for verdict in verdicts if verdict.is_cut), *stopped),
         after=after,
         caused=caused,
     )
@@ -264,6 +265,15 @@ def _rise(state: CustomerState, cause: Event, book: RuleBook) -> tuple[tuple[Jud
     event = system_event("tier_upgraded", raw, book, event_id=event_id, occurred_at=cause.occurred_at, parent=cause)
     judged = record_event(_hold(state, level, cause), event, book)
     return (judged, *judged.caused), judged.after
+
+
+def _stop(state: CustomerState, cause: Event, book: RuleBook) -> tuple[Problem, ...]:
+    """A rise that CAUSED_DEPTH cuts off is an error on record; the cause stands, the next event brings the rise."""
+    level = upgrade(book.program.tiers, state) if cause.depth >= limits.CAUSED_DEPTH else None
+    if level is None:
+        return ()
+    detail = f"the rise to '{level.id}' waits for the next event: effects are judged to depth {limits.CAUSED_DEPTH}"
+    return (Problem("", "caused_depth", detail),)
 
 
 def _hold(state: CustomerState, level: Level, cause: Event) -> CustomerState:
