@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from troth.core.coercion import Problem, Reading, read_fields
 from troth.core.decide import Decision, Judged, decide
 from troth.core.event import Event
@@ -88,11 +90,7 @@ class Judge:
         dated = [(lot.expires_at, lot) for lot in self.open_lots if lot.expires_at is not None]
         due = tuple(lot for ends, lot in sorted(dated, key=lambda pair: pair[0]) if ends <= now)
         later = min((ends for ends, _ in dated if ends > now), default=None)
-        return CustomerState(**{
-            **{name: getattr(self.state, name) for name in CustomerState.__struct_fields__},
-            "due_lots": due,
-            "due_at": later,
-        })  # fmt: skip
+        return msgspec.structs.replace(self.state, due_lots=due, due_at=later)
 
     def _event(self, type_id: str, now: datetime, at: datetime, raw: Mapping[str, object]) -> Event:
         event_type = self.book.program.event_types[type_id]

@@ -172,7 +172,14 @@ def test_bounds_are_inclusive(field: Property, raw: object, expected: str) -> No
 
 @pytest.mark.parametrize(
     ("scaled", "places", "text"),
-    [(0, 0, "0"), (5, 0, "5"), (5, 2, "0.05"), (-5, 2, "-0.05"), (-12500, 2, "-125.00"), (1, limits.NUMBER_PLACES, "0." + "0" * 15 + "1")],
-)  # fmt: skip
+    [
+        (0, 0, "0"),
+        (5, 0, "5"),
+        (5, 2, "0.05"),
+        (-5, 2, "-0.05"),
+        (-12500, 2, "-125.00"),
+        (1, limits.NUMBER_PLACES, "0.0000000000000001"),
+    ],
+)
 def test_scaled_integers_show_all_their_places(scaled: int, places: int, text: str) -> None:
     assert show_scaled(scaled, places) == text
