@@ -21,6 +21,7 @@ _TOLD = (ConfigError, EmbeddedPostgresError, MasterKeyError, UnfitDatabaseError)
 COMMANDS = {  # name → where it is; loaded when it is called, so that no command waits for the others' imports
     "serve": "troth.cli_serve:serve",
     "keys": "troth.cli_keys:keys",
+    "import": "troth.cli_import:import_command",
     "verify": "troth.cli_proof:verify",
     "rebuild": "troth.cli_proof:rebuild",
 }

@@ -86,7 +86,7 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def _open(path: Path) -> BufferedReader:
-    packed = path.open("rb", buffering=_BUFFER_BYTES)
+    packed: BufferedReader = BufferedReader(path.open("rb", buffering=0), _BUFFER_BYTES)
     if not stat.S_ISREG(os.fstat(packed.fileno()).st_mode):
         packed.close()
         raise OSError(None, "it is not a regular file")
@@ -97,4 +97,4 @@ def _unpack(packed: BufferedReader) -> BufferedReader:
     """Gzip is known by its first bytes, whatever the file is called."""
     if not packed.peek(2).startswith(_GZIP):
         return packed
-    return BufferedReader(gzip.GzipFile(fileobj=packed), _BUFFER_BYTES)  # type: ignore[arg-type]
+    return BufferedReader(gzip.GzipFile(fileobj=packed), _BUFFER_BYTES)

@@ -28,6 +28,14 @@ class MappingError(ValueError):
     """A mapping names no column and field, or does not fit the file."""
 
 
+class BadValue(Exception):
+    """Part of a row cannot be read; the row is rejected for these problems."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__()
+        self.problems = problems
+
+
 class Row(msgspec.Struct, frozen=True):
     """One record of a file: an event, or why it cannot be read as one."""
 
@@ -40,6 +48,11 @@ class Row(msgspec.Struct, frozen=True):
 
 class Rows(Protocol):
     """A file of events in one format."""
+
+    @property
+    def ending(self) -> str:
+        """How the name of its rejected rows' file ends."""
+        ...
 
     def read(self, structured: Structured) -> Iterator[Row]:
         """Every record in the order of the file, once. Raises UnreadableFileError."""
@@ -69,8 +82,7 @@ def read_targets(texts: Sequence[str]) -> dict[str, str]:
     targets: dict[str, str] = {}
     for text in texts:
         column, equals, target = text.rpartition("=")
-        is_known = target in EVENT_FIELDS or target == LEFT_OUT or len(target) > len(PROPERTY) <= target.find(".") + 1
-        if not equals or not column or not is_known or not target.startswith((*EVENT_FIELDS, LEFT_OUT)):
+        if not equals or not column or not _is_target(target):
             raise MappingError(
                 f"'{text}' is no mapping; write COLUMN=customer, type, reference, occurred_at or properties.NAME, "
                 f"and COLUMN={LEFT_OUT} for a column to leave out"
@@ -123,6 +135,11 @@ def rejected_path(path: Path, ending: str) -> Path:
     for known in (".gz", ".csv", ".tsv", ".txt", ".ndjson", ".jsonl", ".json"):
         name = name.removesuffix(known)
     return path.with_name(f"{name}.rejected.{ending}")
+
+
+def _is_target(text: str) -> bool:
+    is_property = text.startswith(PROPERTY) and text != PROPERTY
+    return is_property or text == LEFT_OUT or text in EVENT_FIELDS
 
 
 def _target(name: str) -> str:
