@@ -54,7 +54,10 @@ TAMPERINGS = [
 WRITTEN_ONCE = [
     ("update postings set points = points + 7 where points = 150", {"posting", "balance", "lot"}),
     ("delete from postings where points = 150", {"posting", "balance", "lot"}),
-    ("update events set properties = jsonb_set(properties, '{amount}', '\"151.00\"') where type = 'purchase'", {"posting"}),
+    (
+        "update events set properties = jsonb_set(properties, '{amount}', '\"151.00\"') where type = 'purchase'",
+        {"posting"},
+    ),
     ("update events set inputs = '{\"multiplier\": \"2\"}' where type = 'purchase'", {"event"}),
     ("delete from event_refs", {"reference"}),
 ]

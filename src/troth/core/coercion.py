@@ -148,7 +148,7 @@ def _scale(field: Property, raw: object) -> int | str:
         )
     if kind is not Decimal and kind is not str:
         return "type"
-    plain = _PLAIN_NUMBER.fullmatch(str(raw)) if kind is Decimal else _PLAIN_NUMBER.fullmatch(raw)  # type: ignore[call-overload]
+    plain = _PLAIN_NUMBER.fullmatch(str(raw))
     if plain:
         sign, whole, part = plain.groups()
         part = part or ""

@@ -151,7 +151,10 @@ def system_event(
 
 
 def record_event(state: CustomerState, event: Event, book: RuleBook, own: tuple[Posting, ...] = ()) -> Judged:
-    """One event's whole effect: judge, post, count, lift the tier, and judge what that causes. `own` is what the event posts by itself."""
+    """One event's whole effect: judge, post, count, lift the tier, and judge what that causes.
+
+    `own` is what the event posts by itself, before any award.
+    """
     rules = book.by_type.get(event.type.id)
     state = _enter_program(state, book)
     inputs, verdicts = (NOTHING, []) if rules is None else _judge(rules, state, event, book)
@@ -159,7 +162,8 @@ def record_event(state: CustomerState, event: Event, book: RuleBook, own: tuple[
     postings = (
         own + tuple(msgspec.structs.replace(posting, n=posting.n + len(own)) for posting in awards) if own else awards
     )
-    after = _fold(state, event, postings, lots, _uses(verdicts, event, book))
+    effect = _Effect(postings=postings, lots=lots, uses=_uses(verdicts, event, book))
+    after = _fold(state, event, effect)
     stopped = _stop(after, event, book)
     caused, after = _rise(after, event, book)
     return Judged(
@@ -204,17 +208,19 @@ def _enter_program(state: CustomerState, book: RuleBook) -> CustomerState:
     return msgspec.structs.replace(state, tier=level.id if level else None, tier_since=since)
 
 
-def _fold(
-    state: CustomerState,
-    event: Event,
-    postings: tuple[Posting, ...],
-    lots: tuple[Lot, ...],
-    uses: list[tuple[UseKey, Use]],
-) -> CustomerState:
+class _Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """What an event moves and uses up."""
+
+    postings: tuple[Posting, ...]
+    lots: tuple[Lot, ...]
+    uses: list[tuple[UseKey, Use]]
+
+
+def _fold(state: CustomerState, event: Event, effect: _Effect) -> CustomerState:
     """The state after the event's own effects."""
     counts = dict(state.counts)
     counts[event.type.id] = counts.get(event.type.id, 0) + 1
-    dates = [lot.expires_at for lot in lots if lot.expires_at is not None and lot.remaining]
+    dates = [lot.expires_at for lot in effect.lots if lot.expires_at is not None and lot.remaining]
     if state.due_at is not None:
         dates.append(state.due_at)
     opens_order = event.type.order is not None and event.type.id not in ORDER_FAMILY_TYPES
@@ -226,8 +232,8 @@ def _fold(
         attributes=_merge(state.attributes, event.attributes) if event.attributes else state.attributes,
         tags=state.tags if event.tags is None else event.tags,
         last_activity_at=_later(state.last_activity_at, event) if event.type.activity else state.last_activity_at,
-        wallets=apply_postings(state.wallets, postings),
-        uses=_add_uses(state.uses, uses) if uses else state.uses,
+        wallets=apply_postings(state.wallets, effect.postings),
+        uses=_add_uses(state.uses, effect.uses) if effect.uses else state.uses,
         due_at=min(dates, default=None),
     )
 

@@ -23,7 +23,7 @@ from troth.pipeline.claim import Claims, find_recorded
 from troth.pipeline.ingest import Companion, Ingest, present
 from troth.pipeline.lane import Lane
 from troth.pipeline.outcome import Outcome, Overloaded, Problem, RawEvent, Rejected
-from troth.pipeline.preview import preview
+from troth.pipeline.preview import Preview
 from troth.pipeline.validate import Refused
 from troth.pipeline.work import Work
 from troth.store import batch
@@ -57,6 +57,7 @@ class Batcher:
         self._books = books
         self._vault = vault
         self._claims = Claims(books, vault)
+        self._preview = Preview(books=books, claims=self._claims)
         ingest = Ingest(books=books, vault=vault, claims=self._claims)
         self._lanes = [Lane(ingest, books, database.connect) for _ in range(lanes)]
         self._queues: list[deque[Group]] = [deque() for _ in range(lanes)]
@@ -109,7 +110,7 @@ class Batcher:
         """What the event would bring now. Nothing is stored or locked."""
         book: Book = await self._books.live()
         async with self._database.pool.acquire() as connection:
-            return await preview(connection, raw, self._books, self._claims, book)
+            return await self._preview.run(connection, raw, book)
 
     # Queues
 

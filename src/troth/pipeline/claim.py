@@ -17,6 +17,7 @@ from troth.pipeline.books import Book, Books
 from troth.pipeline.outcome import Applied, Conflict, Duplicate, Outcome, RawEvent, Rejected
 from troth.pipeline.work import Work
 from troth.store import batch
+from troth.store.batch import Names
 from troth.store.events import StoredEvent, fetch_events
 from troth.store.pool import Connection
 from troth.store.vault import Vault
@@ -37,9 +38,7 @@ class Claims:
         self._books = books
         self._vault = vault
 
-    async def claim(
-        self, connection: Connection, works: Sequence[Work], customers: dict[str, tuple[UUID, int]]
-    ) -> Claimed:
+    async def claim(self, connection: Connection, works: Sequence[Work], customers: Names) -> Claimed:
         """Claim for every work; settle those whose reference, or whose order, is recorded."""
         owners, twins = _first_of_each(works)
         wanted = {key: event_id for work in owners for key, event_id in work.claims.items()}
@@ -58,7 +57,7 @@ class Claims:
                 work.outcome = await self._known_order(connection, work, stored[recorded[work.order_key]], customers)
         return Claimed(fresh=fresh, waiting=[work for work in twins if work.outcome is None])
 
-    async def look_up(self, connection: Connection, work: Work, customers: dict[str, tuple[UUID, int]]) -> None:
+    async def look_up(self, connection: Connection, work: Work, customers: Names) -> None:
         """Like `claim` for one work, but reads only: for previews."""
         recorded = await batch.claimed(connection, work.claims)
         stored = await fetch_events(connection, self._vault, set(recorded.values()))
@@ -68,7 +67,7 @@ class Claims:
             assert work.order_key is not None
             work.outcome = await self._same_order(work, stored[recorded[work.order_key]], customers)
 
-    async def _recorded(self, work: Work, stored: StoredEvent, customers: dict[str, tuple[UUID, int]]) -> Outcome:
+    async def _recorded(self, work: Work, stored: StoredEvent, customers: Names) -> Outcome:
         """The reference is recorded: by this very event (its answer was lost), by an equal one, or by another."""
         if stored.id == work.id:
             return Applied(stored.record)
@@ -87,9 +86,7 @@ class Claims:
         is_equal = sent is not None and json.loads(sent, parse_float=Decimal) == stored.properties
         return Duplicate(stored.record, payload_mismatch=not is_equal)
 
-    async def _known_order(
-        self, connection: Connection, work: Work, stored: StoredEvent, customers: dict[str, tuple[UUID, int]]
-    ) -> Outcome:
+    async def _known_order(self, connection: Connection, work: Work, stored: StoredEvent, customers: Names) -> Outcome:
         """An opening event of an order that is open: equal content is a duplicate, and its reference now says so."""
         assert work.id is not None
         await batch.give_back(connection, {work.reference_key: work.id})
@@ -98,7 +95,7 @@ class Claims:
             await batch.claim(connection, {work.reference_key: stored.id})
         return outcome
 
-    async def _same_order(self, work: Work, stored: StoredEvent, customers: dict[str, tuple[UUID, int]]) -> Outcome:
+    async def _same_order(self, work: Work, stored: StoredEvent, customers: Names) -> Outcome:
         pointer = _order_pointer(work)
         known = customers.get(work.valid.customer)
         if known is None or known[0] != stored.customer_id:

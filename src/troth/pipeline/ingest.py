@@ -27,7 +27,7 @@ from troth.pipeline.outcome import Applied, Problem, Rejected
 from troth.pipeline.work import Work
 from troth.pipeline.write import Ledger, Party
 from troth.store import batch
-from troth.store.batch import CustomerRow
+from troth.store.batch import CustomerRow, Names
 from troth.store.pool import Connection, is_transient
 from troth.store.vault import Vault
 
@@ -76,7 +76,7 @@ class Ingest:
             raise StaleBook
         name_works(works, resolved.customers)
         claimed = await self.claims.claim(connection, works, resolved.customers)
-        fresh = self._admit(claimed.fresh, resolved.customers, book)
+        fresh = admit(claimed.fresh, resolved.customers, book)
         parties = await self._parties(connection, fresh, resolved.customers)
         await load_uses(connection, fresh, parties, book.rules)
         ledger = Ledger(book.rules)
@@ -96,22 +96,9 @@ class Ingest:
         await ledger.write(connection)
         return claimed.waiting
 
-    def _admit(self, fresh: list[Work], customers: dict[str, tuple[UUID, int]], book: Book) -> list[Work]:
-        """Who goes on: not what a newer program refuses, nor unknown customers where the program rejects them."""
-        is_open = book.rules.program.settings.unknown_customer == "create"
-        for work in fresh:
-            if work.refusal is not None:
-                work.outcome = Rejected(work.refusal)
-            elif not is_open and work.valid.customer not in customers and work.valid.type.id not in _FOUNDING_TYPES:
-                detail = "the program does not create customers from events; create this one first"
-                work.outcome = Rejected((Problem("/customer", "unknown_customer", detail),))
-        return [work for work in fresh if work.outcome is None]
-
     # Customers
 
-    async def _parties(
-        self, connection: Connection, works: Sequence[Work], customers: dict[str, tuple[UUID, int]]
-    ) -> dict[str, Party]:
+    async def _parties(self, connection: Connection, works: Sequence[Work], customers: Names) -> dict[str, Party]:
         """Every customer of the batch, locked: new ones by naming them, known ones by their row."""
         names = list(dict.fromkeys(work.valid.customer for work in works))
         parties = await self._add_new(connection, [work for work in works if work.valid.customer not in customers])
@@ -153,6 +140,18 @@ class Ingest:
         return Party(row=row, key=self.vault.open_key(row.personal_key, row.sealed_key), before=row.state)
 
 
+def admit(works: list[Work], customers: Names, book: Book) -> list[Work]:
+    """Who goes on: not what a newer program refuses, nor unknown customers where the program rejects them."""
+    is_open = book.rules.program.settings.unknown_customer == "create"
+    for work in works:
+        if work.refusal is not None:
+            work.outcome = Rejected(work.refusal)
+        elif not is_open and work.valid.customer not in customers and work.valid.type.id not in _FOUNDING_TYPES:
+            detail = "the program does not create customers from events; create this one first"
+            work.outcome = Rejected((Problem("/customer", "unknown_customer", detail),))
+    return [work for work in works if work.outcome is None]
+
+
 def _is_refused(work: Work) -> bool:
     return isinstance(work.outcome, Rejected)
 
@@ -166,7 +165,7 @@ def new_id(bucket: int) -> UUID:
     return uuid7(time.time_ns() // 1_000_000, bucket, secrets.randbits(RANDOM_BITS))
 
 
-def name_works(works: Iterable[Work], customers: dict[str, tuple[UUID, int]]) -> None:
+def name_works(works: Iterable[Work], customers: Names) -> None:
     """Give an id to every work that has none yet, in the bucket of its customer."""
     for work in works:
         if work.id is None:

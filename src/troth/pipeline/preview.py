@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from uuid import UUID
+
 from troth.core.decide import decide
 from troth.core.rules import RuleBook
 from troth.core.state import CustomerState
 from troth.pipeline.books import Book, Books
 from troth.pipeline.claim import Claims
-from troth.pipeline.ingest import load_uses, name_works, present
-from troth.pipeline.outcome import Applied, Outcome, Problem, RawEvent, Rejected
+from troth.pipeline.ingest import admit, load_uses, name_works, present
+from troth.pipeline.outcome import Applied, Outcome, RawEvent, Rejected
 from troth.pipeline.validate import Refused
 from troth.pipeline.work import Work
 from troth.pipeline.write import Party, show_record
@@ -17,31 +20,40 @@ from troth.store.batch import CustomerRow
 from troth.store.pool import Connection
 
 
-async def preview(connection: Connection, raw: RawEvent, books: Books, claims: Claims, book: Book) -> Outcome:
-    """The outcome that the event would have now; a known reference is answered as the duplicate it would be."""
-    valid = book.validator.validate(raw, present())
-    if isinstance(valid, Refused):
-        return Rejected(valid.problems)
-    work = Work(valid=valid, revision=book.revision)
-    resolved = await batch.resolve(connection, [valid.customer])
-    if resolved.live != book.revision:
-        return await preview(connection, raw, books, claims, await books.refresh())
-    name_works([work], resolved.customers)
-    await claims.look_up(connection, work, resolved.customers)
-    if work.outcome is not None:
-        return work.outcome
-    known = resolved.customers.get(valid.customer)
-    if known is None and book.rules.program.settings.unknown_customer == "reject":
-        return Rejected((Problem("/customer", "unknown_customer", "the program has no such customer"),))
-    party = await _read_party(connection, work, known)
-    return await _judge(connection, work, party, book.rules)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """Judges events without recording them."""
+
+    books: Books
+    claims: Claims
+
+    async def run(self, connection: Connection, raw: RawEvent, book: Book) -> Outcome:
+        """The outcome that the event would have now; a known reference is answered as the duplicate it would be."""
+        valid = book.validator.validate(raw, present())
+        if isinstance(valid, Refused):
+            return Rejected(valid.problems)
+        work = Work(valid=valid, revision=book.revision)
+        resolved = await batch.resolve(connection, [valid.customer])
+        if resolved.live != book.revision:
+            return await self.run(connection, raw, await self.books.refresh())
+        name_works([work], resolved.customers)
+        await self.claims.look_up(connection, work, resolved.customers)
+        if work.outcome is None:
+            admit([work], resolved.customers, book)
+        if work.outcome is not None:
+            return work.outcome
+        party = await _read_party(connection, work, resolved.customers.get(valid.customer))
+        return await _judge(connection, work, party, book.rules)
 
 
-async def _read_party(connection: Connection, work: Work, known: tuple[object, int] | None) -> Party:
+async def _read_party(connection: Connection, work: Work, known: tuple[UUID, int] | None) -> Party:
+    """The customer as it is now; an unknown one as it would begin."""
     name = work.valid.customer
     if known is not None:
         customer_id, bucket = known
-        for row in (await batch.read_customers(connection, {customer_id: (bucket, name)})).values():  # type: ignore[dict-item]
+        rows = await batch.read_customers(connection, {customer_id: (bucket, name)})
+        if customer_id in rows:
+            row = rows[customer_id]
             row.state = await batch.load_due(connection, row, present())
             return Party(row=row, key=None, before=row.state)
     assert work.id is not None

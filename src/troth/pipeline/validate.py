@@ -50,8 +50,9 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Split(msgspec.Struct):
-    """Coerced properties, parted into plain and personal ones."""
+    """Coerced properties of one type, parted into plain and personal ones."""
 
+    type: EventType
     values: tuple[object, ...]
     stored: dict[str, object]
     personal: dict[str, object]
@@ -80,15 +81,17 @@ class Validator:
         split = None if event_type is None else self._read_properties(event_type, raw, reading)
         if reading.problems or customer is None or event_type is None or split is None:
             return Refused(problems=tuple(reading.problems), reference=reference, raw=raw)
-        return _assemble(raw, event_type, split, (customer, reference, occurred_at), reading)
+        return _assemble(raw, split, (customer, reference, occurred_at), reading)
 
     def content(self, raw: RawEvent, type_id: str) -> str | None:
         """The canonical properties of `raw` as this revision reads that type; None when it does not fit."""
         event_type = self.program.event_types.get(type_id)
         reading = Reading(self.zone, [])
         split = None if event_type is None else self._read_properties(event_type, raw, reading)
-        text = _encode(split, reading) if split else ""
-        return None if reading.problems or split is None else text
+        if split is None or reading.problems:
+            return None
+        text = _encode(split, reading)
+        return None if reading.problems else text
 
     def _read_type(self, raw: RawEvent, reading: Reading) -> EventType | None:
         type_id = _read_identifier(raw.type, "type", reading, is_required=True)
@@ -127,7 +130,7 @@ class Validator:
             reading.refuse("/properties", "type", "'properties' must be an object")
             return None
         found = read_fields(event_type.properties, raw.properties, "/properties", reading)
-        split = _Split((), {}, {})
+        split = _Split(event_type, (), {}, {})
         for field, (stored, _) in zip(event_type.properties, found, strict=True):
             if stored is not None:
                 (split.personal if field.pii else split.stored)[field.name] = stored
@@ -217,9 +220,10 @@ def _is_storable(text: str, pointer: str, reading: Reading) -> bool:
 
 
 def _assemble(
-    raw: RawEvent, event_type: EventType, split: _Split, head: tuple[str, str | None, datetime | None], reading: Reading
+    raw: RawEvent, split: _Split, head: tuple[str, str | None, datetime | None], reading: Reading
 ) -> ValidEvent | Refused:
     customer, reference, occurred_at = head
+    event_type = split.type
     order_id = _order_id(event_type, split, reference, reading)
     properties = _encode(split, reading)
     if reading.problems:

@@ -27,11 +27,14 @@ _LONG_AGO = datetime(1, 1, 2, tzinfo=UTC)
 _NO_ID = UUID(int=0)
 
 
+Names = dict[str, tuple[UUID, int]]  # external id → customer id and bucket; unknown ones are absent
+
+
 class Resolved(msgspec.Struct, frozen=True):
     """What the plain read before the claims found."""
 
     live: int  # the live program revision
-    customers: dict[str, tuple[UUID, int]]  # external id → customer id and bucket; unknown ones are absent
+    customers: Names
 
 
 class CustomerRow(msgspec.Struct, kw_only=True):

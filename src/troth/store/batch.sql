@@ -29,7 +29,8 @@ join event_refs r using (scope, reference_hash)
 
 -- name: give_back
 -- A refused event does not consume its reference: only claims that still name this transaction's own event go.
-delete from event_refs r using unnest($1::smallint[], $2::bytea[], $3::uuid[]) as mine(scope, reference_hash, event_id)
+delete from event_refs r
+using unnest($1::smallint[], $2::bytea[], $3::uuid[]) as mine(scope, reference_hash, event_id)
 where r.scope = mine.scope and r.reference_hash = mine.reference_hash and r.event_id = mine.event_id
 
 -- name: add_identities
@@ -63,12 +64,13 @@ from unnest($1::smallint[], $2::uuid[]) as asked(bucket, id)
 join customers c using (bucket, id)
 
 -- name: load
--- What belongs to locked customers, in a snapshot taken after the locks: wallets, key, and whether the name still holds.
+-- What belongs to locked customers, in a snapshot taken after the locks: wallets, key, whether the name holds.
 select asked.id, i.customer_id is not null as is_named, k.sealed, b.wallet, b.program, b.pending, b.available,
        b.reserved, b.spent, b.expired, b.debt, b.forgiven, b.qualifying
 from unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::smallint[], $5::text[])
      as asked(bucket, id, personal_key, name_bucket, external_id)
-left join identities i on i.bucket = asked.name_bucket and i.external_id = asked.external_id and i.customer_id = asked.id
+left join identities i on i.bucket = asked.name_bucket and i.external_id = asked.external_id
+                      and i.customer_id = asked.id
 left join personal_keys k on k.bucket = asked.bucket and k.id = asked.personal_key
 left join balances b on b.bucket = asked.bucket and b.customer_id = asked.id
 
@@ -101,9 +103,11 @@ where l.bucket = done.bucket and l.event_id = done.event_id and l.n = done.n
 -- Everything a batch leaves behind, in one statement. Events and postings are only ever inserted.
 with written_events as (
     insert into events (bucket, id, customer_id, seq, type, occurred_at, source, source_detail, actor, signed, parent,
-                        depth, caused, points, outcome, revision, properties, inputs, after, warnings, personal_key, personal)
-    select * from unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::timestamptz[], $7::text[],
-                         $8::text[], $9::text[], $10::boolean[], $11::uuid[], $12::smallint[], $13::smallint[],
+                        depth, caused, points, outcome, revision, properties, inputs, after, warnings, personal_key,
+                        personal)
+    select * from unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::timestamptz[],
+                         $7::text[], $8::text[], $9::text[], $10::boolean[], $11::uuid[], $12::smallint[],
+                         $13::smallint[],
                          $14::bigint[], $15::text[], $16::integer[], $17::jsonb[], $18::json[], $19::json[],
                          $20::json[], $21::uuid[], $22::bytea[])
 ), written_postings as (

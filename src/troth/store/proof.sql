@@ -11,8 +11,8 @@ from events where bucket = $1 order by customer_id, seq
 
 -- name: postings
 -- Every posting of a bucket beside its event.
-select customer_id, event_id, n, wallet, from_state, to_state, points, qualifying, lot_event, lot_n, occurred_at, reason,
-       rule, base, multiplier, cap
+select customer_id, event_id, n, wallet, from_state, to_state, points, qualifying, lot_event, lot_n, occurred_at,
+       reason, rule, base, multiplier, cap
 from postings where bucket = $1 order by customer_id, seq, event_id, n
 
 -- name: customers
@@ -45,8 +45,8 @@ limit 100
 -- name: mend_customer
 -- A folded row as the events say.
 update customers
-set seq = $3, tier = $4, tier_since = $5, orders = $6, counts = $7, attributes = $8, tags = $9, last_activity_at = $10,
-    due_at = $11
+set seq = $3, tier = $4, tier_since = $5, orders = $6, counts = $7, attributes = $8, tags = $9,
+    last_activity_at = $10, due_at = $11
 where bucket = $1 and id = $2
 
 -- name: drop_balances
@@ -59,8 +59,8 @@ delete from limit_uses where bucket = $1 and customer_id = $2
 
 -- name: add_balance
 -- A balance as the postings say.
-insert into balances (bucket, customer_id, wallet, program, pending, available, reserved, spent, expired, debt, forgiven,
-                      qualifying)
+insert into balances (bucket, customer_id, wallet, program, pending, available, reserved, spent, expired, debt,
+                      forgiven, qualifying)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 
 -- name: add_use
@@ -87,6 +87,6 @@ from events where bucket = $1 and customer_id = $2 order by seq
 
 -- name: customer_postings
 -- One customer's postings.
-select customer_id, event_id, n, wallet, from_state, to_state, points, qualifying, lot_event, lot_n, occurred_at, reason,
-       rule, base, multiplier, cap
+select customer_id, event_id, n, wallet, from_state, to_state, points, qualifying, lot_event, lot_n, occurred_at,
+       reason, rule, base, multiplier, cap
 from postings where bucket = $1 and customer_id = $2 order by seq, event_id, n

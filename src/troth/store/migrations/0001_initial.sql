@@ -1,5 +1,5 @@
--- The whole schema as it is now. Migrations build the same one step by step; tests/laws/test_schema.py compares the two.
--- Every table of the hot path begins with bucket, and bucket is the first column of each of its keys (architecture.md, Storage).
+-- The whole schema as it is now. Migrations build the same one step by step; tests/laws/test_schema.py compares them.
+-- Every table of the hot path begins with bucket, and bucket is the first column of each of its keys.
 -- No foreign keys, sequences or triggers on the hot path: the writing transaction keeps the tables in step.
 
 -- Identity
