@@ -44,6 +44,9 @@ EXPRESSION_TRACE = 400  # steps shown of one evaluation
 # Pipeline
 BATCH_EVENTS = 500  # events of one transaction
 IMPORT_CHUNK_EVENTS = 200
+IMPORT_CHUNK_CHARACTERS = 4 << 20  # a chunk ends with the row that passes it
+IMPORT_CHUNKS_IN_FLIGHT = 10  # two full batches for each of two lanes
+IMPORT_ROW_CHARACTERS = 1 << 20  # one record of a file, all its lines together
 LANES = 2
 QUEUE_EVENTS = 20_000  # waiting per lane; beyond it 503 with Retry-After
 RETRY_SECONDS = 60  # how long a batch is tried again: minutes of crash recovery are the caller's to wait for
