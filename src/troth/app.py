@@ -34,7 +34,7 @@ from troth.entry import events as doors
 from troth.entry.events import EventDoor, Pipeline
 from troth.pipeline.batcher import Batcher
 from troth.starter import starter_document
-from troth.store.keys import KeyRecord, Mode, find_key
+from troth.store.keys import KeyRecord, Mode, any_personal_key, find_key
 from troth.store.pool import Database
 from troth.store.programs import Signature, ensure_program
 from troth.store.vault import Vault
@@ -84,6 +84,7 @@ async def running_app(
     async with database_access.open_database(
         connections=config.read_connections, statement_seconds=config.statement_seconds
     ) as database:
+        await _check_vault(database, vault)
         await _begin_program(database)
         async with running_engine(
             database,
@@ -126,6 +127,14 @@ def _litestar(state: State, *, is_described: bool = False) -> Litestar:
         logging_config=None,
         state=state,
     )
+
+
+async def _check_vault(database: Database, vault: Vault) -> None:
+    """A wrong or lost master key is told before anything is sealed with it. Raises MasterKeyError."""
+    async with database.pool.acquire() as connection:
+        found = await any_personal_key(connection)
+    if found is not None:
+        vault.open_key(*found)
 
 
 async def _begin_program(database: Database) -> None:

@@ -61,10 +61,9 @@ async def _serve(config: Config, listener: socket.socket) -> None:
     starting = asyncio.current_task()
     assert starting is not None
     signals = _Signals(starting.cancel)
-    vault = open_vault_of(config)
     async with (
         data_folder(config, purpose="serve", may_join=False) as access,
-        running_app(config, access, vault) as (app, readiness),
+        running_app(config, access, open_vault_of(config)) as (app, readiness),
     ):
         server = _Server(_uvicorn_config(config, app))
 
@@ -105,7 +104,7 @@ def _wait_for_the_end() -> None:
 
 def _uvicorn_config(config: Config, app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]  # the same protocol, typed twice
+        app,
         http="httptools",
         ws="none",
         lifespan="off",

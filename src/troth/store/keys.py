@@ -77,6 +77,12 @@ async def shorten_key(connection: Connection, key_id: UUID, expires_at: datetime
     return _record(row) if row is not None else None
 
 
+async def any_personal_key(connection: Connection) -> tuple[UUID, bytes] | None:
+    """Id and sealed form of some customer's key, to try the master key on; None while there is no customer."""
+    row = await connection.fetchrow(SQL["any_personal_key"])
+    return (row["id"], row["sealed"]) if row is not None else None
+
+
 def _record(row: asyncpg.Record) -> KeyRecord:
     lists: dict[str, Sequence[str]] = {name: row[name] for name in ("scopes", "origins", "addresses")}
     return KeyRecord(**{**dict(row), **{name: tuple(values) for name, values in lists.items()}})

@@ -30,3 +30,9 @@ update api_keys
 set expires_at = least(expires_at, $2)
 where id = $1
 returning id, hash, name, kind, mode, scopes, origins, addresses, signing_secret, created_at, expires_at, revoked_at;
+
+-- name: any_personal_key
+-- All are sealed by the one master key, so any will do.
+select id, sealed
+from personal_keys
+limit 1;
