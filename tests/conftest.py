@@ -136,7 +136,7 @@ async def empty_database(servers: Servers, postgres: str) -> AsyncIterator[TestD
 
 
 def make_scratch_folder() -> Path:
-    """A folder that every account may pass, in memory where there is room: deleting clusters from a disk takes seconds."""
+    """A folder that every account may pass; in memory where there is room, since disks delete clusters slowly."""
     memory = Path("/dev/shm")
     has_room = memory.is_dir() and shutil.disk_usage(memory).free > _SCRATCH_BYTES
     folder = Path(tempfile.mkdtemp(prefix="troth-tests-", dir=memory if has_room else None))

@@ -57,8 +57,8 @@ def signal_server(pid: int, folder: Folder, number: signal.Signals) -> None:
 def drop_stale_files(folder: Folder, sockets: Path) -> None:
     """Remove what a killed server left, when none of this cluster lives; PostgreSQL itself judges by the number alone.
 
-    It would refuse to start while that number belongs to a stranger, as happens in containers, or to a dead process that
-    nobody has reaped. It stays safe without these files: its shared memory key comes from the folder.
+    It would refuse to start while that number belongs to a stranger, as happens in containers, or to a dead process
+    that nobody has reaped. It stays safe without these files: its shared memory key comes from the folder.
     """
     if find_postmaster(folder) is None:
         (folder.server / "postmaster.pid").unlink(missing_ok=True)

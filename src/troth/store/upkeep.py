@@ -32,7 +32,7 @@ async def make_partitions(owner: Connection, now: datetime) -> list[str]:
         for parent in WRITE_ONCE:
             name = f"{parent}_{first:%Y_%m}"
             bounds = f"from ('{first_id_at(first)}') to ('{first_id_at(following)}')"
-            if await _make_with_patience(
+            if not await owner.fetchval(SQL["has_table"], name) and await _make_with_patience(
                 owner, name, f"alter table {parent} attach partition {name} for values {bounds}"
             ):
                 made.append(name)

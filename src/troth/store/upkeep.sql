@@ -7,8 +7,8 @@ select set_config('lock_timeout', $1, true);
 select pg_advisory_xact_lock(500136113256);
 
 -- name: has_table
--- Whether this month is made already.
-select to_regclass($1) is not null;
+-- Whether this month is made already; to_regclass would answer from a cache that another process has outdated.
+select exists (select from pg_class where relname = $1 and relnamespace = current_schema()::regnamespace);
 
 -- name: find_grown
 -- Tables that have grown tenfold since they were analysed: their plans were made for far fewer rows.
