@@ -15,7 +15,7 @@ from litestar.response.base import ASGIResponse
 from troth import limits
 from troth.api.auth import requires
 from troth.api.openapi import documented
-from troth.api.pages import Cursor, Limit, page_size, read_cursor, show_cursor
+from troth.api.pages import Cursor, Limit, bad_cursor, cut, page_size, read_place, show_place
 from troth.api.problems import ProblemError, not_found
 from troth.api.program_wire import (
     JSON_OR_YAML,
@@ -47,6 +47,7 @@ from troth.store.programs import Revision, RevisionSummary, history, load_live, 
 READ = [requires("program:read")]
 WRITE = [requires("program:write")]
 _TAGS = ["Program"]
+_NEWEST = 2**31 - 1
 
 
 class RevisionItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -137,12 +138,13 @@ async def list_revisions(
 ) -> ASGIResponse:
     """Published revisions, newest first."""
     size = page_size(limit)
-    last = read_cursor(cursor) if cursor else ""
-    below = int(last) if last.isdecimal() and len(last) < 10 else 2**31 - 1
+    below = read_place(cursor, int) if cursor else _NEWEST
+    if not 0 < below <= _NEWEST:
+        raise bad_cursor()
     async with database_of(request).pool.acquire() as connection:
-        found = await history(connection, below=below, limit=size + 1)
-    more = show_cursor(str(found[size - 1].number)) if len(found) > size else None
-    return answer(RevisionPage(items=tuple(map(revision_item, found[:size])), next=more))
+        page, last = cut(await history(connection, below=below, limit=size + 1), size)
+    more = show_place(last.number) if last is not None else None
+    return answer(RevisionPage(items=tuple(map(revision_item, page)), next=more))
 
 
 @get("/v1/program/revisions/{number:int}", tags=_TAGS, summary="Read a revision", guards=READ, opt=_REVISION)
@@ -210,7 +212,7 @@ async def load_live_or_404(request: ProgramRequest) -> Revision:
 
 async def load_revision_or_404(request: ProgramRequest, number: int) -> Revision:
     async with database_of(request).pool.acquire() as connection:
-        revision = await load_revision(connection, number) if 0 < number < 2**31 else None
+        revision = await load_revision(connection, number) if 0 < number <= _NEWEST else None
     if revision is None:
         raise not_found("revision", str(number))
     return revision

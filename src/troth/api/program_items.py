@@ -17,7 +17,7 @@ from litestar.response.base import ASGIResponse
 
 from troth import limits
 from troth.api.openapi import documented
-from troth.api.pages import Cursor, Limit, page_size, read_cursor, show_cursor
+from troth.api.pages import Cursor, Limit, page_size, read_place, show_place
 from troth.api.problems import invalid, not_found
 from troth.api.program import READ, WRITE, load_live_or_404
 from troth.api.program_wire import (
@@ -70,21 +70,28 @@ async def _list(request: ProgramRequest, section: str, limit: int, cursor: str |
     items = [_shown(live, section, item_id) for item_id in section_items(live.document, section)]
     if section == "event_types" and request.query_params.get("built_in") == "true":
         items += [show for show in _built_in(live) if show["id"] not in {item["id"] for item in items}]
-    size, ids = page_size(limit), [str(item["id"]) for item in items]
-    last = read_cursor(cursor) if cursor else None
-    begin = ids.index(last) + 1 if last in ids else 0
+    size, begin = page_size(limit), _begin(cursor, [str(item["id"]) for item in items])
     page = items[begin : begin + size]
-    more = show_cursor(str(page[-1]["id"])) if begin + size < len(items) else None
+    more = show_place((begin + size, str(page[-1]["id"]))) if begin + size < len(items) else None
     frame = {"revision": live.item_revisions.get(TIERS), **tiers_frame(live.document)} if section == TIERS else {}
     return answer({"items": page, "next": more, **frame})
+
+
+def _begin(cursor: str | None, ids: list[str]) -> int:
+    """Where the next page begins: behind the last item shown, or, if it is gone, where it stood."""
+    if not cursor:
+        return 0
+    place, last = read_place(cursor, tuple[int, str])
+    return ids.index(last) + 1 if last in ids else max(0, place - 1)
 
 
 async def _read(request: ProgramRequest, section: str, item_id: str) -> ASGIResponse:
     live = await load_live_or_404(request)
     if item_id in section_items(live.document, section):
         return answer(_shown(live, section, item_id), revision=live.item_revisions[f"{section}/{item_id}"])
-    built_in = next((show for show in _built_in(live) if show["id"] == item_id), None)
-    if section != "event_types" or built_in is None:
+    shown = _built_in(live) if section == "event_types" else []
+    built_in = next((show for show in shown if show["id"] == item_id), None)
+    if built_in is None:
         raise not_found(section.rstrip("s").replace("_", " "), item_id)
     return answer(built_in)
 
