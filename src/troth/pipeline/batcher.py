@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
@@ -24,10 +25,11 @@ from troth.pipeline.ingest import Companion, Ingest, present
 from troth.pipeline.lane import Lane
 from troth.pipeline.outcome import Outcome, Overloaded, Problem, RawEvent, Rejected
 from troth.pipeline.preview import Preview
-from troth.pipeline.validate import Refused
+from troth.pipeline.validate import Refused, ValidEvent
 from troth.pipeline.work import Work
 from troth.store import batch
-from troth.store.pool import Database
+from troth.store.pool import Connection, Database, is_transient
+from troth.store.programs import live_revision
 from troth.store.vault import Vault
 
 
@@ -90,9 +92,7 @@ class Batcher:
 
         With a companion, all events are for one lane and are not merged with others. Raises Overloaded.
         """
-        book = await self._books.live()
-        now = present()
-        read = [book.validator.validate(raw, now) for raw in events]
+        book, read = await self._read(events)
         works = {
             place: Work(valid=valid, revision=book.revision)
             for place, valid in enumerate(read)
@@ -106,11 +106,38 @@ class Batcher:
             outcomes[place] = work.outcome
         return [outcomes[place] for place in range(len(events))]
 
+    async def _read(self, events: Sequence[RawEvent]) -> tuple[Book, list[ValidEvent | Refused]]:
+        """Validate. Only batches compare revisions, so what is refused is read again if the program has changed."""
+        book, now = await self._books.live(), present()
+        read = [book.validator.validate(raw, now) for raw in events]
+        if any(isinstance(valid, Refused) for valid in read):
+            newest = await self._newest()
+            if newest is not book:
+                return newest, [newest.validator.validate(raw, now) for raw in events]
+        return book, read
+
+    async def _newest(self) -> Book:
+        book = await self._books.live()
+        async with self._reads() as connection:
+            live = await live_revision(connection)
+        return book if live == book.revision else await self._books.refresh()
+
     async def preview(self, raw: RawEvent) -> Outcome:
         """What the event would bring now. Nothing is stored or locked."""
-        book: Book = await self._books.live()
-        async with self._database.pool.acquire() as connection:
+        book, _ = await self._read([raw])
+        async with self._reads() as connection:
             return await self._preview.run(connection, raw, book)
+
+    @asynccontextmanager
+    async def _reads(self) -> AsyncIterator[Connection]:
+        """A pooled connection; Overloaded when the database cannot be reached."""
+        try:
+            async with self._database.pool.acquire() as connection:
+                yield connection
+        except Exception as error:
+            if is_transient(error):
+                raise Overloaded("the database cannot be reached", retry_seconds=5) from error
+            raise
 
     # Queues
 
@@ -173,20 +200,20 @@ class Batcher:
         keys = {
             place: reference_hash("reference", item.reference)
             for place, item in refused.items()
-            if item.reference is not None and isinstance(item.raw.customer, str)
+            if item.reference is not None and item.customer is not None
         }
         if not keys:
             return outcomes
-        async with self._database.pool.acquire() as connection:
+        async with self._reads() as connection:
             stored = await find_recorded(connection, self._vault, keys.values())
             if not stored:
                 return outcomes
-            names = list({str(refused[place].raw.customer) for place in keys})
+            names = list({str(refused[place].customer) for place in keys})
             customers = (await batch.resolve(connection, names)).customers
         for place, key in keys.items():
             if key in stored:
-                raw = refused[place].raw
-                outcomes[place] = await self._claims.compare(raw, stored[key], customers.get(str(raw.customer)))
+                item = refused[place]
+                outcomes[place] = await self._claims.compare(item.raw, stored[key], customers.get(str(item.customer)))
         return outcomes
 
 

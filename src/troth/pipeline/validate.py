@@ -42,10 +42,11 @@ class ValidEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong with an event, and the reference it may have been recorded under before."""
+    """What is wrong with an event, and the name and reference it may have been recorded under before."""
 
     problems: tuple[Problem, ...]
-    reference: str | None
+    customer: str | None
+    reference: str | None  # None: there is none, or the sender may not know what became of it
     raw: RawEvent
 
 
@@ -78,9 +79,11 @@ class Validator:
         for name in raw.extra:
             reading.refuse(f"/{escape(name)}", "unknown_field", f"an event has no field '{name}'; is it a property?")
         event_type = self._read_type(raw, reading)
+        may_send = self._may_send(event_type, raw, reading)
         split = None if event_type is None else self._read_properties(event_type, raw, reading)
         if reading.problems or customer is None or event_type is None or split is None:
-            return Refused(problems=tuple(reading.problems), reference=reference, raw=raw)
+            known_as = reference if may_send else None
+            return Refused(problems=tuple(reading.problems), customer=customer, reference=known_as, raw=raw)
         return _assemble(raw, split, (customer, reference, occurred_at), reading)
 
     def content(self, raw: RawEvent, type_id: str) -> str | None:
@@ -100,11 +103,15 @@ class Validator:
         event_type = self.program.event_types.get(type_id)
         if event_type is None:
             reading.refuse("/type", "unknown_type", f"the program has no event type '{type_id}'")
-            return None
+        return event_type
+
+    def _may_send(self, event_type: EventType | None, raw: RawEvent, reading: Reading) -> bool:
+        if event_type is None:
+            return not raw.is_client
         problem = self._forbid(event_type, raw)
         if problem is not None:
             reading.refuse("/type", *problem)
-        return event_type
+        return problem is None
 
     def _forbid(self, event_type: EventType, raw: RawEvent) -> tuple[str, str] | None:
         """Why this sender may not send this type."""
@@ -227,7 +234,7 @@ def _assemble(
     order_id = _order_id(event_type, split, reference, reading)
     properties = _encode(split, reading)
     if reading.problems:
-        return Refused(problems=tuple(reading.problems), reference=reference, raw=raw)
+        return Refused(problems=tuple(reading.problems), customer=customer, reference=reference, raw=raw)
     changes = split.stored if event_type.id == PROFILE_TYPE else {}
     tags = changes.get("tags")
     return ValidEvent(
