@@ -21,7 +21,9 @@ _TOLD = (ConfigError, EmbeddedPostgresError, MasterKeyError, UnfitDatabaseError)
 COMMANDS = {  # name → where it is; loaded when it is called, so that no command waits for the others' imports
     "serve": "troth.cli_serve:serve",
     "keys": "troth.cli_keys:keys",
+    "program": "troth.cli_program:program",
     "import": "troth.cli_import:import_command",
+    "demo": "troth.cli_demo:demo",
     "verify": "troth.cli_proof:verify",
     "rebuild": "troth.cli_proof:rebuild",
 }

@@ -22,9 +22,9 @@ from troth.starter import starter_document
 from troth.store.programs import Signature, ensure_program
 from troth.store.upkeep import analyse_grown
 
+STOPPED = 130  # exit code of a command that Ctrl-C has stopped
 _ANALYSE_SECONDS = 1.0  # between two looks at what has grown
 _GC_YOUNG = 50_000  # allocations between collections: a batch makes thousands of short-lived objects
-_STOPPED = 130  # exit code of a command that Ctrl-C has stopped
 
 
 @asynccontextmanager

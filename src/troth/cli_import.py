@@ -21,7 +21,7 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from troth.cli_engine import command_engine, stopping_by_signal
+from troth.cli_engine import STOPPED, command_engine, stopping_by_signal
 from troth.cli_settings import data_option
 from troth.config import Config, read_config
 from troth.entry.csv_import import CsvRows
@@ -32,7 +32,6 @@ from troth.entry.ndjson_import import NdjsonRows
 from troth.entry.rejected_rows import RejectedRows
 from troth.pipeline.outcome import Overloaded
 
-_STOPPED = 130
 _SHOWN_PER_SECOND = 4
 _NDJSON_ENDINGS = (".ndjson", ".jsonl")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -88,7 +87,7 @@ def import_command(file: Path, data: Path | None, *, as_json: bool, **asked: obj
         raise click.ClickException(str(error)) from None
     except asyncio.CancelledError:
         click.echo("Stopped before the first row.", err=True)
-        sys.exit(_STOPPED)
+        sys.exit(STOPPED)
     _tell(result, rejected.path, as_json=as_json)
 
 
@@ -200,7 +199,7 @@ def _tell(result: Result, rejected: Path, *, as_json: bool) -> None:
     if result.failure is not None:
         sys.exit(1)
     if not result.is_complete:
-        sys.exit(_STOPPED)
+        sys.exit(STOPPED)
 
 
 def _summary(tally: Tally, seconds: float) -> str:
