@@ -32,6 +32,7 @@ from troth.pipeline.outcome import RawEvent
 
 _REJECTED = ("rejected_line", "rejected_code", "rejected_reason", "rejected_reference")
 _ABSENT = -1  # the place of a column that the file does not have: an empty cell is added to each row
+_NAMES_TOLD = 30  # columns named in a complaint
 _DEPTH = limits.NESTING_DEPTH - 2  # below the event and its properties
 
 
@@ -52,13 +53,13 @@ class CsvRows:
     def read(self, structured: Structured) -> Iterator[Row]:
         in_json = {type_id: sorted(names.intersection(self._properties)) for type_id, names in structured.items()}
         self._in_json = {type_id: names for type_id, names in in_json.items() if names}
-        records, width = self._records, len(self._names)
+        records, width, begins = self._records, len(self._names), self._begins
         for number, (line, cells) in enumerate(records, 1):
             if isinstance(cells, Problem):
                 yield Row(line, records.size, records.text, None, (cells,))
             elif len(cells) != width:
-                problem = Problem("", "ragged_row", f"the row has {len(cells)} cells, the header {width}")
-                yield Row(line, records.size, cells, None, (problem,))
+                detail = f"the row has {len(cells) - begins} cells, the header {width - begins}"
+                yield Row(line, records.size, cells, None, (Problem("", "ragged_row", detail),))
             elif records.is_broken:
                 problem = Problem("", "invalid_utf8", "the row holds bytes that are not UTF-8")
                 yield Row(line, records.size, cells, None, (problem,))
@@ -80,6 +81,8 @@ class CsvRows:
         _, names = next(iter(self._records), (0, Problem("", "empty", "the file is empty; it has no header")))
         if isinstance(names, Problem):
             raise UnreadableFileError(f"{self._file.path}: {names.detail}.")
+        if "\0" in self._records.text:
+            raise UnreadableFileError(f"{self._file.path} is no text; events are imported from CSV or NDJSON in UTF-8.")
         names = [name.strip() for name in names]
         if "" in names:
             raise UnreadableFileError(f"{self._file.path}: column {names.index('') + 1} of the header has no name.")
@@ -103,7 +106,7 @@ class CsvRows:
         if len(names) == 1 and (other := re.search(r"[;\t|,]", names[0])):
             return f"the header has one column; say what parts columns with --delimiter {other[0]!r}."
         constant = ", or give all rows one with --type TYPE" if field == "type" else ""
-        told_names = ", ".join(names)
+        told_names = ", ".join(names[:_NAMES_TOLD]) + (", …" if len(names) > _NAMES_TOLD else "")
         return f"no column is called '{field}'; name it with --map COLUMN={field}{constant}. There are: {told_names}."
 
     def _lay_out(self, targets: list[str]) -> None:
