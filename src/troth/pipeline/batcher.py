@@ -23,7 +23,7 @@ from troth.pipeline.books import Book, Books
 from troth.pipeline.claim import Claims, find_recorded
 from troth.pipeline.ingest import Companion, Ingest, present
 from troth.pipeline.lane import Lane
-from troth.pipeline.outcome import Outcome, Overloaded, Problem, RawEvent, Rejected
+from troth.pipeline.outcome import Outcome, Overloaded, Problem, RawEvent, Rejected, Unreachable
 from troth.pipeline.preview import Preview
 from troth.pipeline.validate import Refused, ValidEvent
 from troth.pipeline.work import Work
@@ -120,7 +120,7 @@ class Batcher:
         book = await self._books.live()
         async with self._reads() as connection:
             live = await live_revision(connection)
-        return book if live == book.revision else await self._books.refresh()
+        return book if live == book.revision else await self._books.refresh(live)
 
     async def preview(self, raw: RawEvent) -> Outcome:
         """What the event would bring now. Nothing is stored or locked."""
@@ -130,13 +130,13 @@ class Batcher:
 
     @asynccontextmanager
     async def _reads(self) -> AsyncIterator[Connection]:
-        """A pooled connection; Overloaded when the database cannot be reached."""
+        """A pooled connection; Unreachable when the database is."""
         try:
             async with self._database.pool.acquire() as connection:
                 yield connection
         except Exception as error:
             if is_transient(error):
-                raise Overloaded("the database cannot be reached", retry_seconds=5) from error
+                raise Unreachable from error
             raise
 
     # Queues
@@ -148,13 +148,20 @@ class Batcher:
         for work in works:
             place = 0 if companion else bucket_of(work.valid.customer) % len(self._lanes)
             parts.setdefault(place, []).append(work)
-        if companion is not None and not parts:
-            parts[0] = []
+        if companion is not None:
+            parts.setdefault(0, [])
         if any(self._waiting[place] + len(part) > self.queue_events_max for place, part in parts.items()):
             raise Overloaded("Too many events are waiting")
-        return [self._put(place, part, companion) for place, part in parts.items()]
+        if companion is not None:
+            return [self._put(0, parts[0], companion)]
+        size = limits.BATCH_EVENTS
+        return [
+            self._put(place, part[first : first + size])
+            for place, part in parts.items()
+            for first in range(0, len(part), size)
+        ]
 
-    def _put(self, place: int, works: list[Work], companion: Companion | None) -> Group:
+    def _put(self, place: int, works: list[Work], companion: Companion | None = None) -> Group:
         group = Group(works, asyncio.get_running_loop().create_future(), companion)
         self._queues[place].append(group)
         self._waiting[place] += len(works)

@@ -5,6 +5,7 @@ A revision never changes, so a compiled one is kept; the live number is compared
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -35,16 +36,18 @@ class Books:
         self._demands_signatures = demands_signatures
         self._kept: OrderedDict[int, Book] = OrderedDict()
         self._live: Book | None = None
+        self._reading = asyncio.Lock()  # compiling takes long: many callers, one reading
 
     async def live(self) -> Book:
         """The newest revision this process knows; reads it from the database the first time."""
-        return self._live or await self.refresh()
+        return self._live or await self.refresh(0)
 
-    async def refresh(self) -> Book:
-        """Read the live revision again: the database says that it is newer."""
-        book = self._keep(await self._read(None))
-        self._live = book
-        return book
+    async def refresh(self, revision: int | None = None) -> Book:
+        """Read the live revision: the database says that it is newer. Not again if it is `revision` at least by now."""
+        async with self._reading:
+            if self._live is None or revision is None or self._live.revision < revision:
+                self._live = self._keep(await self._read(None))
+            return self._live
 
     async def at(self, revision: int) -> Book:
         known = self._kept.get(revision)

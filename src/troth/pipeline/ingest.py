@@ -43,6 +43,14 @@ class NameChanged(Exception):
     """A customer was renamed or erased between the plain read and the lock. Nothing was written; run again."""
 
 
+class CompanionFailed(Exception):
+    """The companion refused, so its batch is not written either; no event is to blame."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingest:
     """The steps of a batch."""
@@ -59,7 +67,7 @@ class Ingest:
         try:
             waiting = await self._steps(connection, works, book)
             if companion is not None and not waiting:
-                await companion(connection)
+                await _accompany(companion, connection)
         except Exception as error:
             if not is_transient(error):  # else the connection is given up, and the server rolls back
                 await connection.execute("rollback", timeout=limits.ROLLBACK_SECONDS)
@@ -150,6 +158,15 @@ def admit(works: list[Work], customers: Names, book: Book) -> list[Work]:
             detail = "the program does not create customers from events; create this one first"
             work.outcome = Rejected((Problem("/customer", "unknown_customer", detail),))
     return [work for work in works if work.outcome is None]
+
+
+async def _accompany(companion: Companion, connection: Connection) -> None:
+    try:
+        await companion(connection)
+    except Exception as error:
+        if is_transient(error):
+            raise
+        raise CompanionFailed(error) from error
 
 
 def _is_refused(work: Work) -> bool:

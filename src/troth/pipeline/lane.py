@@ -18,7 +18,7 @@ import structlog
 
 from troth import limits
 from troth.pipeline.books import Book, Books
-from troth.pipeline.ingest import Companion, Ingest, NameChanged, StaleBook, present
+from troth.pipeline.ingest import Companion, CompanionFailed, Ingest, NameChanged, StaleBook, present
 from troth.pipeline.outcome import Overloaded, Problem, Rejected, Unreachable
 from troth.pipeline.work import Work
 from troth.store import batch
@@ -40,7 +40,7 @@ class Lane:
 
     async def run(self, works: Sequence[Work], companion: Companion | None = None) -> None:
         """Every work has its outcome afterwards. Raises Overloaded when the database cannot be reached in time."""
-        waiting = list(works)
+        waiting = await self._settle(list(works), companion)
         while waiting:
             waiting = await self._settle(waiting, companion)
 
@@ -48,6 +48,8 @@ class Lane:
         """One transaction over `works`, or several if some are bad. Out: those that wait for a twin."""
         try:
             return await self._persist(works, companion)
+        except CompanionFailed as failure:
+            raise failure.error from None
         except Exception as error:
             if not works or not _is_of_an_event(error):
                 raise
@@ -56,7 +58,7 @@ class Lane:
                 return await self._settle([], companion) if companion else []
             middle = len(works) // 2
             first = await self._settle(works[:middle], None)
-            return first + await self._settle(works[middle:], companion)
+            return first + await self._settle(works[middle:], None if first else companion)  # once, with the last
 
     async def _persist(self, works: list[Work], companion: Companion | None) -> list[Work]:
         """Try until the transaction is through, for at most RETRY_SECONDS."""
