@@ -148,7 +148,7 @@ class Validator:
         if undeclared:
             _read_undeclared(event_type, undeclared, split, reading)
         if event_type.id == PROFILE_TYPE:
-            _note_removals(raw.properties, split, {field.name for field in event_type.properties if field.pii})
+            _keep_named(raw.properties, split, {field.name for field in event_type.properties if field.pii})
         return split
 
 
@@ -175,8 +175,10 @@ def _read_undeclared(event_type: EventType, undeclared: Mapping[str, object], sp
             split.stored[name] = read_unknown(value, pointer, reading)
 
 
-def _note_removals(raw: Mapping[str, object], split: _Split, personal_names: set[str]) -> None:
-    """In a profile event an explicit null removes the attribute, and the record says so."""
+def _keep_named(raw: Mapping[str, object], split: _Split, personal_names: set[str]) -> None:
+    """A profile event changes what it names: no default overwrites an attribute, and an explicit null removes one."""
+    split.stored = {name: value for name, value in split.stored.items() if name in raw}
+    split.personal = {name: value for name, value in split.personal.items() if name in raw}
     for name, value in raw.items():
         if value is None and name != "tags":
             (split.personal if name in personal_names else split.stored)[name] = None
