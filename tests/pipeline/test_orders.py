@@ -1,0 +1,115 @@
+"""Order claims: an order is opened once, by one customer; sent again with equal content it is a duplicate."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.conftest import TestDatabase
+from tests.pipeline.shop import Shop, answer, code, codes, document, open_shop, record
+from troth.pipeline.outcome import RawEvent
+
+ORDER = {
+    "id": "purchase",
+    "order": {"id": "order_id", "amount": "amount", "updated_at": "updated_at"},
+    "properties": {
+        "amount": {"type": "number", "places": "2", "required": True},
+        "order_id": {"type": "text"},
+        "note": {"type": "text"},
+        "updated_at": {"type": "datetime"},
+    },
+}
+CART = {**ORDER, "id": "checkout"}
+RULES = [{"id": name, "event_type": name, "award": "properties.amount"} for name in ("purchase", "checkout")]
+
+
+@pytest.fixture
+async def shop(database: TestDatabase) -> AsyncIterator[Shop]:
+    async with open_shop(database, document(*RULES, event_types=[ORDER, CART])) as opened:
+        yield opened
+
+
+def order(
+    customer: str, order_id: str | None, amount: str = "10", reference: str | None = None, **fields: object
+) -> RawEvent:
+    type_id = str(fields.pop("type", "purchase"))
+    properties = {"amount": amount, "order_id": order_id, **fields}
+    return RawEvent(customer=customer, type=type_id, reference=reference, properties=properties)
+
+
+async def test_equal_content_is_a_duplicate_and_claims_its_reference(shop: Shop) -> None:
+    first = await shop.one(order("anna", "o1", reference="r1"))
+    again = await shop.one(order("anna", "o1", "10.00", reference="r2"))
+    assert (code(again), answer(again)) == ("duplicate", answer(first))
+    assert record(again).reference == "r1"
+    # r2 now answers the same, and belongs to anna.
+    assert answer(await shop.one(order("anna", "o1", reference="r2"))) == answer(first)
+    assert code(await shop.one(order("anna", "o9", reference="r2"))) == "payload_mismatch"
+    assert code(await shop.one(order("berta", "o2", reference="r2"))) == "reference_conflict"
+    assert (await shop.balance("anna"), await shop.count("events")) == (10, 1)
+
+
+async def test_without_references_the_order_pays_once(shop: Shop) -> None:
+    outcomes = [await shop.one(order("anna", "o1")) for _ in range(3)]
+    assert codes(outcomes) == ["applied", "duplicate", "duplicate"]
+    assert await shop.balance("anna") == 10
+
+
+@pytest.mark.parametrize("changed", [{"amount": "11"}, {"note": "x"}])
+async def test_other_content_is_not_available_and_uses_nothing_up(shop: Shop, changed: dict[str, str]) -> None:
+    await shop.one(order("anna", "o1", reference="r1"))
+    other = await shop.one(order("anna", "o1", reference="r2", **changed))
+    assert code(other) == "not_available"
+    assert (await shop.balance("anna"), await shop.count("event_refs")) == (10, 2)
+    assert code(await shop.one(order("anna", "o2", reference="r2"))) == "applied"
+
+
+async def test_another_customers_order(shop: Shop) -> None:
+    await shop.one(order("anna", "o1", reference="r1"))
+    assert code(await shop.one(order("berta", "o1", reference="r2"))) == "not_your_order"
+    assert await shop.count("identities") == 1
+    assert code(await shop.one(order("berta", "o2", reference="r2"))) == "applied"
+
+
+async def test_two_opening_types_share_their_orders(shop: Shop) -> None:
+    await shop.one(order("anna", "o1", reference="r1"))
+    assert code(await shop.one(order("anna", "o1", reference="r2", type="checkout"))) == "duplicate"
+    assert code(await shop.one(order("anna", "o1", "11", reference="r3", type="checkout"))) == "not_available"
+    assert await shop.balance("anna") == 10
+
+
+async def test_the_reference_is_the_order_id_when_there_is_none(shop: Shop) -> None:
+    assert code(await shop.one(order("anna", None, reference="o1"))) == "applied"
+    assert code(await shop.one(order("berta", "o1", reference="r2"))) == "not_your_order"
+    # Without either the event opens no order that another one could name.
+    assert codes(await shop.send(order("anna", None), order("anna", None))) == ["applied", "applied"]
+
+
+async def test_the_reference_is_looked_at_before_the_order(shop: Shop) -> None:
+    await shop.send(order("anna", "o1", reference="r1"), order("anna", "o2", reference="r2"))
+    assert code(await shop.one(order("anna", "o2", reference="r1"))) == "payload_mismatch"
+    # A resend under a fresh order id does not keep that order.
+    assert code(await shop.one(order("anna", "o3", reference="r1"))) == "payload_mismatch"
+    assert code(await shop.one(order("berta", "o3", reference="r3"))) == "applied"
+
+
+async def test_one_order_twice_in_a_batch(shop: Shop) -> None:
+    outcomes = await shop.send(
+        order("anna", "o1", reference="r1"),
+        order("anna", "o1", reference="r2"),
+        order("anna", "o1", "11", reference="r3"),
+        order("berta", "o1", reference="r4"),
+    )
+    assert codes(outcomes) == ["applied", "duplicate", "not_available", "not_your_order"]
+    assert (await shop.balance("anna"), await shop.count("events")) == (10, 1)
+
+
+@pytest.mark.parametrize(("order_id", "problem"), [("", "missing"), ("x" * 256, "too_long")])
+async def test_order_ids_have_a_length(shop: Shop, order_id: str, problem: str) -> None:
+    assert code(await shop.one(order("anna", order_id))) == problem
+
+
+async def test_orders_are_counted(shop: Shop) -> None:
+    await shop.send(order("anna", "o1"), order("anna", "o2"), order("anna", "o1"))
+    assert [row["orders"] for row in await shop.rows("select orders from customers")] == [2]
