@@ -21,7 +21,7 @@ import uvicorn
 import uvloop
 from litestar.types import ASGIApp
 
-from troth.api.logging import configure_logging, describe_fault, logger
+from troth.api.logging import configure_logging, describe_fault, logger, request_log
 from troth.app import running_app
 from troth.cli_settings import data_option, open_vault_of
 from troth.config import Config, read_config
@@ -41,7 +41,7 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARN
 def serve(data: Path | None, host: str | None, port: int | None) -> None:
     """Start the server. It prints its address once it serves, and stops cleanly on SIGTERM or Ctrl-C."""
     config = read_config(os.environ, data=data, host=host, port=port)
-    configure_logging(level=_LEVELS[config.log_level])
+    configure_logging(level=_LEVELS[config.log_level], form=config.log_format)
     with _bound_socket(config) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_serve(config, listener))
@@ -74,6 +74,7 @@ async def _serve(config: Config, listener: socket.socket) -> None:
         signals.act = stop
         await _run(config, server, listener)
         signals.act = _wait_for_the_end
+    request_log().flush()
     logger().info("stopped")
 
 

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON line per happening on standard error, each request named by its id.
+"""Structured logs on standard error: one line per happening, JSON or logfmt, each request named by its id.
 
 In: happenings named in the code, request outcomes, and what libraries log through the standard library.
 Must never: write a key, a body, a query string, a path parameter, an address, or the message of an exception
@@ -7,35 +7,78 @@ Must never: write a key, a body, a query string, a path parameter, an address, o
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, MutableMapping
-from typing import BinaryIO, cast
+from collections.abc import Callable, Mapping, MutableMapping
+from datetime import UTC, datetime
+from typing import BinaryIO, Literal, cast
 
 import msgspec
 import structlog
 from litestar.types import Scope
 from structlog.typing import FilteringBoundLogger, Processor
 
+LogForm = Literal["text", "json"]
+
 _REQUEST_ID = "troth.request_id"
 _FRAMES_MAX = 30
+_GATHERED_LINES = 200  # request lines written at once …
+_GATHERED_SECONDS = 0.1  # … or after this time
 _encode = msgspec.json.Encoder().encode
 _process_mark = os.urandom(6).hex()
 _numbers = itertools.count(1)
 
 
-def configure_logging(stream: BinaryIO | None = None, *, level: int = logging.INFO) -> None:
+class RequestLog:
+    """One line per request, gathered: many requests share one write. Whatever else is logged is written at once."""
+
+    def __init__(self, stream: BinaryIO | None = None, *, form: LogForm = "json", is_quiet: bool = False) -> None:
+        self._stream = stream
+        self._is_text = form == "text"
+        self._is_quiet = is_quiet
+        self._lines: list[bytes] = []
+
+    def add(self, fields: Mapping[str, object]) -> None:
+        """The outcome of a request. In: values that hold nothing a caller chose."""
+        if self._is_quiet:
+            return
+        stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = {"timestamp": stamp, "level": "info", "event": "request", **fields}
+        self._lines.append(_logfmt(line) if self._is_text else _encode(line))
+        if len(self._lines) == 1:
+            asyncio.get_running_loop().call_later(_GATHERED_SECONDS, self.flush)
+        elif len(self._lines) >= _GATHERED_LINES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what was gathered."""
+        if self._lines:
+            stream = self._stream if self._stream is not None else sys.stderr.buffer
+            stream.write(b"\n".join(self._lines) + b"\n")
+            stream.flush()
+            self._lines.clear()
+
+
+class _Logs:
+    """Where this process logs; set once at start."""
+
+    requests = RequestLog()
+
+
+def configure_logging(stream: BinaryIO | None = None, *, level: int = logging.INFO, form: LogForm = "json") -> None:
     """Sends every log line of this process, and what libraries log, to `stream` (default: standard error)."""
     target = stream if stream is not None else sys.stderr.buffer
     structlog.configure(
-        processors=_processors(),
+        processors=_processors(form),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.BytesLoggerFactory(target),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,
     )
+    _Logs.requests = RequestLog(target, form=form, is_quiet=level > logging.INFO)
     root = logging.getLogger()
     root.handlers = [_LibraryHandler()]
     root.setLevel(logging.WARNING)
@@ -44,6 +87,10 @@ def configure_logging(stream: BinaryIO | None = None, *, level: int = logging.IN
 def logger() -> FilteringBoundLogger:
     """The process's logger: `logger().info("cluster started", port=5432)`."""
     return cast("FilteringBoundLogger", structlog.get_logger())
+
+
+def request_log() -> RequestLog:
+    return _Logs.requests
 
 
 def name_request(scope: Scope) -> str:
@@ -95,13 +142,27 @@ class _LibraryHandler(logging.Handler):
         logger().log(record.levelno, first_line, logger=record.name, **described)
 
 
-def _processors() -> list[Processor]:
-    return [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.JSONRenderer(serializer=cast("Callable[..., str]", _serialize)),
-    ]
+def _processors(form: LogForm) -> list[Processor]:
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    return [structlog.processors.add_log_level, stamp, _render_text if form == "text" else _render_json]
 
 
-def _serialize(line: MutableMapping[str, object], **_: object) -> bytes:
+def _render_json(_logger: object, _name: str, line: MutableMapping[str, object]) -> bytes:
     return _encode(line)
+
+
+def _render_text(_logger: object, _name: str, line: MutableMapping[str, object]) -> bytes:
+    first = {name: line.pop(name) for name in ("timestamp", "level", "event") if name in line}
+    return _logfmt({**first, **line})
+
+
+def _logfmt(line: Mapping[str, object]) -> bytes:
+    return " ".join([f"{name}={_shown(value)}" for name, value in line.items()]).encode()
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    text = value if isinstance(value, str) else str(value)
+    needs_quotes = not text or not text.isprintable() or any(character in text for character in ' "=')
+    return cast("Callable[[object], bytes]", _encode)(text).decode() if needs_quotes else text

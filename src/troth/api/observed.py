@@ -14,7 +14,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from troth.api.auth import caller_of
-from troth.api.logging import describe_fault, logger, name_request, route_of
+from troth.api.logging import describe_fault, logger, name_request, request_log, route_of
 from troth.api.metrics import Metrics
 from troth.api.problems import MEDIA_TYPE, ProblemError
 
@@ -30,7 +30,7 @@ class Observed:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
-        self._log = logger().bind()  # bound once: binding per request would cost as much as writing the line
+        self._log = request_log()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -61,14 +61,15 @@ class Observed:
         route = route_of(scope)
         self._metrics.observe_request((route, method, status), seconds)
         caller = caller_of(scope)
-        self._log.info(
-            "request",
-            request_id=name,
-            method=method,
-            route=route,
-            status=status,
-            milliseconds=round(seconds * 1000, 2),
-            key=caller.key_id if caller is not None else None,
+        self._log.add(
+            {
+                "request_id": name,
+                "method": method,
+                "route": route,
+                "status": status,
+                "milliseconds": round(seconds * 1000, 2),
+                "key": caller.key_id if caller is not None else None,
+            }
         )
 
 

@@ -40,6 +40,7 @@ from troth.core.program_diff import diff
 from troth.core.program_document import Validated, validate_document
 from troth.core.program_edit import replace_document
 from troth.core.program_items import plain_document
+from troth.core.program_problem import in_order
 from troth.core.program_text import ParsedText
 from troth.core.program_writer import write_yaml
 from troth.store.programs import Revision, RevisionSummary, history, load_live, load_revision, publish
@@ -190,7 +191,7 @@ def check_text(parsed: ParsedText) -> Validated:
     validated = validate_document(parsed.raw, revision=0, positions=parsed.positions)
     if not parsed.problems:
         return validated
-    return Validated(program=None, problems=(*parsed.problems, *validated.problems))
+    return Validated(program=None, problems=in_order((*parsed.problems, *validated.problems)))
 
 
 def check_answer(validated: Validated, changes: tuple[ChangeItem, ...] = ()) -> CheckAnswer:
