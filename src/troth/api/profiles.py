@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import cast
-from uuid import UUID
 
 import msgspec
 
 from troth.core.calendar import show_time
 from troth.core.decide import apply_due
-from troth.core.ids import show_id
+from troth.core.ids import show_id, uuid7
 from troth.core.record import show_after
 from troth.core.rules import RuleBook
 from troth.core.state import CustomerState
@@ -24,8 +23,6 @@ from troth.store.events import CustomerPersonal
 from troth.store.pool import Connection
 from troth.store.reads import CustomerKey
 from troth.store.vault import Vault
-
-_LAST_ID = UUID(int=(1 << 128) - 1)  # what is computed here is never written, so its ids do not matter
 
 
 class TierProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,8 +97,10 @@ async def load_profile(vault: Vault | None, connection: Connection, key: Custome
 
 
 async def _now(connection: Connection, row: CustomerRow, book: RuleBook) -> CustomerState:
+    """What fell due is applied in memory. The events of it are not written, so their ids carry nothing but the time."""
     now = datetime.now(UTC)
-    _, state = apply_due(await load_due(connection, row, now), now, book, _LAST_ID)
+    passing_id = uuid7(int(now.timestamp() * 1000), row.bucket, 0)
+    _, state = apply_due(await load_due(connection, row, now), now, book, passing_id)
     return state
 
 
