@@ -221,3 +221,17 @@ async def test_the_draft_keeps_its_base_and_counts_its_versions(connection) -> N
     again = await save_draft(connection, document(), ANNA, base=6)
     assert again is not None
     assert (again.version, again.base) == (4, 6)
+
+
+async def test_a_wallet_that_holds_points_stays(connection) -> None:
+    """Its label may change; without points it may go."""
+    await publish(connection, replace_document({"wallets": [{"id": "points"}]}), ANNA)
+    assert isinstance(await publish(connection, replace_document({"wallets": [{"id": "coins"}]}), ANNA), Publication)
+    await connection.execute("insert into balances values (7, gen_random_uuid(), 'coins', -5, 0, 5, 0, 0, 0, 0, 0, 5)")
+    for wallets in ([{"id": "points"}], []):
+        decision = await publish(connection, replace_document({"wallets": wallets}), ANNA)
+        assert isinstance(decision, Invalid)
+        assert [(found.code, found.pointer) for found in decision.problems] == [("wallet_in_use", "/wallets")]
+    renamed = {"wallets": [{"id": "coins", "label": "Coins"}]}
+    assert isinstance(await publish(connection, replace_document(renamed), ANNA), Publication)
+    assert await live_revision(connection) == 3

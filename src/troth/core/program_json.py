@@ -84,7 +84,7 @@ class JsonReader:
             place = pointer_to(pointer, name)
             if name in value:
                 message = f"{name!r} is given more than once; only one value can be meant"
-                self.problems.error(place, "duplicate_key", message)
+                self.problems.add(ProgramProblem(pointer=place, code="duplicate_key", message=message, at_key=True))
             value.setdefault(name, self._value(written, place, depth + 1))
         return value
 

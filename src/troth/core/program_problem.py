@@ -7,7 +7,7 @@ the text is known, line and column. Must never: stop at the first problem.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import get_close_matches
@@ -118,8 +118,13 @@ class Problems:
         if self.dropped:
             message = f"{self.dropped} more problems are not listed."
             placed.append(ProgramProblem(pointer="", code="too_many_problems", message=message))
-        far = 1 << 62
-        return tuple(sorted(placed, key=lambda problem: (problem.line or far, problem.column or far)))
+        return in_order(placed)
+
+
+def in_order(problems: Iterable[ProgramProblem]) -> tuple[ProgramProblem, ...]:
+    """By place in the text; those without a place keep their order, last."""
+    far = 1 << 62
+    return tuple(sorted(problems, key=lambda problem: (problem.line or far, problem.column or far)))
 
 
 class UnreadableTextError(Exception):

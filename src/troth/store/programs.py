@@ -16,9 +16,9 @@ import msgspec
 
 from troth.core.program import Program
 from troth.core.program_document import SEMANTICS_VERSION, validate_document
-from troth.core.program_edit import Decision, Edit, Live, Publication, Stale, decide, replace_document
+from troth.core.program_edit import Decision, Edit, Invalid, Live, Publication, Stale, decide, replace_document
 from troth.core.program_items import Document
-from troth.core.program_problem import NOWHERE, Positions
+from troth.core.program_problem import NOWHERE, Positions, ProgramProblem
 from troth.store.sql import load
 
 if TYPE_CHECKING:
@@ -125,6 +125,8 @@ async def publish(
         live = await load_revision(connection, number) if number else None
         decision = await asyncio.to_thread(decide, _as_live(live), edit, positions=positions)
         if isinstance(decision, Publication):
+            if (refusal := await _wallet_in_use(connection, decision)) is not None:
+                return refusal
             await _store(connection, decision, signature)
     return decision
 
@@ -158,6 +160,20 @@ async def save_draft(
 async def drop_draft(connection: Connection, *, expected: int | None = None) -> bool:
     """Throw the draft away; False when there is none, or not in version `expected` (if given)."""
     return await connection.fetchval(SQL["drop_draft"], expected) is not None
+
+
+async def _wallet_in_use(connection: Connection, publication: Publication) -> Invalid | None:
+    """Points in a wallet that the program no longer has would be out of everyone's sight."""
+    if not any(change.item.startswith("wallets") for change in publication.changes):
+        return None
+    wallets = [wallet.id for wallet in publication.program.wallets]
+    found = await connection.fetchval(SQL["other_wallet_in_use"], wallets)
+    if found is None:
+        return None
+    message = f"customers hold points in the wallet {found!r}, so the program keeps it"
+    hint = "keep its id; its label can change"
+    problem = ProgramProblem(pointer="/wallets", code="wallet_in_use", message=message, hint=hint)
+    return Invalid(problems=(problem,), document=publication.document)
 
 
 async def _store(connection: Connection, publication: Publication, signature: Signature) -> None:

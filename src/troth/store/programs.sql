@@ -20,6 +20,10 @@ select revision from program_live for no key update;
 -- From the commit on, every batch of every process is judged under this revision.
 update program_live set revision = $1;
 
+-- name: other_wallet_in_use
+-- A wallet that holds points but is not among $1; read only when a wallet is added or taken away.
+select wallet from balances where wallet <> all ($1::text[]) limit 1;
+
 -- name: insert_revision
 -- Written once; a later program is a later row.
 insert into program_revisions (number, document, item_revisions, semantics_version, author, note, published_at)
