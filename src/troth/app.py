@@ -5,6 +5,7 @@ In: the parts of a running server. Out: an ASGI application, and the OpenAPI doc
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -178,3 +179,7 @@ def _gauges(batcher: Batcher) -> Mapping[str, float]:
         "batch_events_total": done.events,
         "batch_seconds_total": done.seconds,
     }
+
+
+if __name__ == "__main__":  # python -m troth.app > openapi.json
+    sys.stdout.buffer.write(openapi_document())

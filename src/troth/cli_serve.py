@@ -26,6 +26,7 @@ from troth.app import running_app
 from troth.cli_settings import data_option, open_vault_of
 from troth.config import Config, read_config
 from troth.embedded.access import data_folder
+from troth.worker import upkeep
 
 _KEEP_ALIVE_SECONDS = 75  # longer than the idle time of usual load balancers, so that they close first
 _BACKLOG = 2_048
@@ -63,6 +64,7 @@ async def _serve(config: Config, listener: socket.socket) -> None:
     signals = _Signals(starting.cancel)
     async with (
         data_folder(config, purpose="serve", may_join=False) as access,
+        upkeep(access),
         running_app(config, access, open_vault_of(config)) as (app, readiness),
     ):
         server = _Server(_uvicorn_config(config, app))

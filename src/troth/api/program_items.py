@@ -217,13 +217,13 @@ def _named(function: T, name: str) -> T:
     return function
 
 
-@put("/v1/tiers", tags=["Tiers"], summary="Replace basis and downgrade", guards=WRITE, opt=_ONE)
+@put("/v1/tiers", tags=["Tiers"], summary="Replace basis and downgrade", guards=WRITE, opt=_PATCH)
 async def replace_tiers(request: ProgramRequest) -> ASGIResponse:
     """The tier settings around the levels; the levels stay unless `levels` is sent. `If-Match` takes `revision`."""
     return await _frame(request, merge=False)
 
 
-@patch("/v1/tiers", tags=["Tiers"], summary="Change basis and downgrade", guards=WRITE, opt=_ONE)
+@patch("/v1/tiers", tags=["Tiers"], summary="Change basis and downgrade", guards=WRITE, opt=_PATCH)
 async def change_tiers(request: ProgramRequest) -> ASGIResponse:
     """The same, merged (RFC 7396)."""
     return await _frame(request, merge=True)

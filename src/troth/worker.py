@@ -1,0 +1,53 @@
+"""Upkeep beside serving, as the owner: statistics of tables that grow, partitions of the months to come.
+
+In: the way to the database. Out: nothing; what fails is logged and tried again. It serves no request and holds none up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from troth.api.logging import describe_fault, logger
+from troth.embedded.access import DatabaseAccess
+from troth.store.upkeep import analyse_grown
+
+ANALYSE_SECONDS = 2.0  # between two looks at what has grown
+PARTITION_SECONDS = 6 * 3_600.0  # daily is enough; a failure then still leaves months
+_PAUSE_SECONDS = 30.0  # after a failure
+
+
+@asynccontextmanager
+async def upkeep(access: DatabaseAccess) -> AsyncIterator[None]:
+    """Runs the upkeep for as long as the context lasts."""
+    working = asyncio.create_task(_work(access))
+    try:
+        yield
+    finally:
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+
+
+async def _work(access: DatabaseAccess) -> None:
+    while True:
+        try:
+            await _look_after(access)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            logger().warning("upkeep failed", **describe_fault(error))
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _look_after(access: DatabaseAccess) -> None:
+    """One owner's connection until it is time to make partitions again, or it is lost."""
+    async with access.owner() as connection:
+        until = time.monotonic() + PARTITION_SECONDS
+        while time.monotonic() < until:
+            await asyncio.sleep(ANALYSE_SECONDS)
+            await analyse_grown(connection)
+    await access.make_partitions()
