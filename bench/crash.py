@@ -233,9 +233,8 @@ def tell(story: Story, differences: list[str], seed: int) -> None:
     lost = sum(line.startswith("lost") for line in differences)
     doubled = next((line.split()[1] for line in differences if line.startswith("doubled")), "0")
     print(f"seed {seed}: {kills['server']} kills of the server, {kills['backend']} of backends")
-    print(
-        f"{len(story.expected):,} purchases, {story.unanswered:,} requests without an answer, {lost} lost, {doubled} doubled"
-    )
+    print(f"{len(story.expected):,} purchases, {story.unanswered:,} requests without an answer")
+    print(f"{lost} lost, {doubled} doubled")
     print("\n".join(differences[:50]) or "every purchase is held once; every total is exact")
 
 
