@@ -192,8 +192,10 @@ def _system_reference(judged: Judged, party: Party) -> bytes:
     """The reference of an event the engine writes: it can be written only once."""
     event, customer = judged.event, show_id("cus", party.row.id)
     if event.type.id == "points_expired":
-        wallet = event.values[0]
-        return reference_hash("sys", f"sys:expired:{customer}:{wallet}:{show_time(event.occurred_at)}")
+        # A day may end twice, when a server whose clock is behind still earns for it; a lot ends once.
+        wallet, lot = event.values[0], judged.postings[0]
+        ends = f"{show_time(event.occurred_at)}:{show_id('evt', lot.lot_event)}:{lot.lot_n}"
+        return reference_hash("sys", f"sys:expired:{customer}:{wallet}:{ends}")
     assert event.type.id == "tier_upgraded", event.type.id
     assert event.parent is not None
     return reference_hash("sys", f"sys:tier:{show_id('evt', event.parent)}")
