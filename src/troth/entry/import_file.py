@@ -86,11 +86,9 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def _open(path: Path) -> BufferedReader:
-    packed: BufferedReader = BufferedReader(path.open("rb", buffering=0), _BUFFER_BYTES)
-    if not stat.S_ISREG(os.fstat(packed.fileno()).st_mode):
-        packed.close()
-        raise OSError(None, "it is not a regular file")
-    return packed
+    if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its other end
+        raise OSError("it is not a regular file")
+    return BufferedReader(path.open("rb", buffering=0), _BUFFER_BYTES)
 
 
 def _unpack(packed: BufferedReader) -> BufferedReader:

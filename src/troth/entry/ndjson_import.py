@@ -59,7 +59,7 @@ class NdjsonRows:
         return b""
 
     def rejected_row(self, row: Row, problems: Sequence[Problem]) -> bytes:
-        """The line as it was, with why it was rejected as its first member; what is no JSON object stands inside it."""
+        """The line as it was, with why it was rejected as its first member; what is no JSON object stands as `text`."""
         assert isinstance(row.original, bytes)
         codes, reasons = told(problems)
         reasons_told = {"line": row.line, "code": codes, "reason": reasons}
@@ -67,8 +67,7 @@ class NdjsonRows:
             reasons_told["reference"] = reference
         rest = _after_mark(row.original).strip()
         if not rest.startswith(b"{") or (row.event is None and not rest.endswith(b"}")):
-            reasons_told["text"] = rest.decode("utf-8", "replace")
-            rest = b"{}"
+            rest = msgspec.json.encode({"text": rest.decode("utf-8", "replace")})
         members = rest[1:].lstrip()
         comma = b"" if members.startswith(b"}") else b", "
         return b"%b %b%b%b\n" % (_MARK, msgspec.json.encode(reasons_told), comma, members)
