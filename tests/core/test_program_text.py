@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from troth import limits
 from troth.core.program_items import plain_document
-from troth.core.program_text import parse_document
+from troth.core.program_text import TextFormat, parse_document
 from troth.core.program_writer import write_yaml
 
 VALUES = [
@@ -104,12 +104,12 @@ def test_alias_bombs_stop_at_the_bound() -> None:
 
 
 @pytest.mark.parametrize("text_format", ["yaml", "json"])
-def test_nesting_is_bounded(text_format: str) -> None:
+def test_nesting_is_bounded(text_format: TextFormat) -> None:
     deep = '{"a":' * (limits.PROGRAM_DEPTH + 1) + "1" + "}" * (limits.PROGRAM_DEPTH + 1)
-    assert [problem.code for problem in parse_document(deep, text_format).problems] == ["too_deep"]  # type: ignore[arg-type]
+    assert [problem.code for problem in parse_document(deep, text_format).problems] == ["too_deep"]
     fitting = '{"a":' * limits.PROGRAM_DEPTH + "1" + "}" * limits.PROGRAM_DEPTH
-    assert parse_document(fitting, text_format).problems == ()  # type: ignore[arg-type]
-    assert [problem.code for problem in parse_document("[" * 100_000, text_format).problems] in (  # type: ignore[arg-type]
+    assert parse_document(fitting, text_format).problems == ()
+    assert [problem.code for problem in parse_document("[" * 100_000, text_format).problems] in (
         ["too_deep"],
         ["syntax"],
     )
@@ -118,8 +118,8 @@ def test_nesting_is_bounded(text_format: str) -> None:
 @pytest.mark.parametrize(
     ("text_format", "bound"), [("yaml", limits.PROGRAM_YAML_BYTES), ("json", limits.PROGRAM_BYTES)]
 )
-def test_size_is_bounded(text_format: str, bound: int) -> None:
-    parsed = parse_document(" " * bound + "{}", text_format)  # type: ignore[arg-type]
+def test_size_is_bounded(text_format: TextFormat, bound: int) -> None:
+    parsed = parse_document(" " * bound + "{}", text_format)
     assert [problem.code for problem in parsed.problems] == ["too_long"]
 
 
@@ -171,7 +171,7 @@ def test_written_yaml_reads_back_as_the_same_values(document: dict[str, object])
 @given(st.text(max_size=200) | st.text("{}[]:,&*!|>'\"%@-? \n\ta1", max_size=60))
 def test_no_text_breaks_the_reader(text: str) -> None:
     for text_format in ("yaml", "json"):
-        parsed = parse_document(text, text_format)  # type: ignore[arg-type]
+        parsed = parse_document(text, text_format)
         assert parsed.readable or parsed.problems
         if isinstance(parsed.raw, dict):
             plain_document(parsed.raw)

@@ -17,6 +17,7 @@ from troth.api.auth import requires
 from troth.api.openapi import documented
 from troth.api.pages import Cursor, Limit, bad_cursor, cut, page_size, read_place, show_place
 from troth.api.problems import ProblemError, not_found
+from troth.api.program_shapes import ProgramBody
 from troth.api.program_wire import (
     JSON_OR_YAML,
     ChangeItem,
@@ -88,9 +89,9 @@ class NoteBody(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-_DOCUMENT = documented(answers={200: object})
-_REPLACE = documented(body=object, media_types=JSON_OR_YAML, answers={200: PublicationAnswer})
-_CHECK = documented(body=object, media_types=JSON_OR_YAML, answers={200: CheckAnswer})
+_DOCUMENT = documented(answers={200: ProgramBody})
+_REPLACE = documented(body=ProgramBody, media_types=JSON_OR_YAML, answers={200: PublicationAnswer})
+_CHECK = documented(body=ProgramBody, media_types=JSON_OR_YAML, answers={200: CheckAnswer})
 _HISTORY = documented(answers={200: RevisionPage})
 _REVISION = documented(answers={200: RevisionItem})
 _DIFF = documented(answers={200: DiffAnswer})

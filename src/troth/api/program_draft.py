@@ -15,6 +15,7 @@ from litestar.response.base import ASGIResponse
 from troth.api.openapi import documented
 from troth.api.problems import ProblemError, invalid
 from troth.api.program import READ, WRITE, CheckAnswer, NoteBody, check_answer, check_text
+from troth.api.program_shapes import ProgramBody
 from troth.api.program_wire import (
     JSON_OR_YAML,
     ProgramRequest,
@@ -62,7 +63,7 @@ class DraftAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _DRAFT = documented(answers={200: DraftAnswer})
-_PUT = documented(body=object, media_types=JSON_OR_YAML, answers={200: DraftAnswer})
+_PUT = documented(body=ProgramBody, media_types=JSON_OR_YAML, answers={200: DraftAnswer})
 _DROP = documented(answers={204: None})
 _PUBLISH = documented(body=NoteBody, answers={200: PublicationAnswer})
 

@@ -7,9 +7,9 @@ compared with the item's own last change, so editors of different items do not c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypeVar, cast
 
-import msgspec
 from litestar import delete, get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
@@ -20,6 +20,19 @@ from troth.api.openapi import documented
 from troth.api.pages import Cursor, Limit, page_size, read_place, show_place
 from troth.api.problems import invalid, not_found
 from troth.api.program import READ, WRITE, load_live_or_404
+from troth.api.program_shapes import (
+    EventTypeBody,
+    EventTypeItem,
+    ItemPage,
+    RuleBody,
+    RuleItem,
+    TierBody,
+    TierItem,
+    TiersBody,
+    TiersItem,
+    WalletBody,
+    WalletItem,
+)
 from troth.api.program_wire import (
     JSON_OR_YAML,
     ProgramRequest,
@@ -49,20 +62,8 @@ from troth.core.program_types import show_event_type
 from troth.store.programs import Revision, load_revision, publish
 
 T = TypeVar("T", bound=Callable[..., object])
+_TIERS = documented(body=TiersBody, media_types=JSON_OR_YAML, answers={200: TiersItem})
 _READ_ALONG = ("revision", "warnings", "built_in")  # answers carry them; sent back, they mean nothing
-
-
-class ItemPage(msgspec.Struct, frozen=True, kw_only=True):
-    items: tuple[object, ...]  # each with its `revision`
-    next: str | None
-
-
-_LIST = documented(answers={200: ItemPage})
-_ONE = documented(answers={200: object})
-_POST = documented(body=object, media_types=JSON_OR_YAML, answers={201: object})
-_PUT = documented(body=object, media_types=JSON_OR_YAML, answers={200: object, 201: object})
-_PATCH = documented(body=object, media_types=JSON_OR_YAML, answers={200: object})
-_DELETE = documented(answers={204: None})
 
 
 async def _list(request: ProgramRequest, section: str, limit: int, cursor: str | None) -> ASGIResponse:
@@ -171,6 +172,19 @@ def _warnings(settled: Publication | Unchanged, stored: Revision, place: tuple[s
     return error_items(mine, stored.document)
 
 
+def _documents(body: object, item: object) -> tuple[dict[str, object], ...]:
+    """What listing, reading, creating, replacing, changing and deleting say of themselves."""
+    reads = partial(documented, body=body, media_types=JSON_OR_YAML)
+    return (
+        documented(answers={200: ItemPage[item]}),  # type: ignore[valid-type]
+        documented(answers={200: item}),
+        reads(answers={201: item}),
+        reads(answers={200: item, 201: item}),
+        reads(answers={200: item}),
+        documented(answers={204: None}),
+    )
+
+
 def _item_handlers(path: str, section: str, nouns: tuple[str, str]) -> list[HTTPRouteHandler]:
     """The six endpoints of one section."""
     one, many = nouns
@@ -197,17 +211,16 @@ def _item_handlers(path: str, section: str, nouns: tuple[str, str]) -> list[HTTP
         return await _delete(request, section, item_id)
 
     noun, whole, single = one.replace("_", " "), f"/v1/{path}", f"/v1/{path}/{{item_id:str}}"
+    listing, reading, creating, replacing, changing, deleting = _documents(*_SHAPES.get(section, (object, object)))
+    reads = partial(get, tags=tags, guards=READ)
+    posts, puts, patches, deletes = (partial(verb, tags=tags, guards=WRITE) for verb in (post, put, patch, delete))
     return [
-        get(whole, tags=tags, summary=f"List {many}", guards=READ, opt=_LIST)(_named(list_items, f"list_{many}")),
-        post(whole, tags=tags, summary=f"Create: {noun}", guards=WRITE, opt=_POST)(_named(create, f"create_{one}")),
-        get(single, tags=tags, summary=f"Read: {noun}", guards=READ, opt=_ONE)(_named(read_item, f"read_{one}")),
-        put(single, tags=tags, summary=f"Replace or create: {noun}", guards=WRITE, opt=_PUT)(
-            _named(replace, f"replace_{one}")
-        ),
-        patch(single, tags=tags, summary=f"Change: {noun}", guards=WRITE, opt=_PATCH)(_named(change, f"change_{one}")),
-        delete(single, status_code=200, tags=tags, summary=f"Delete: {noun}", guards=WRITE, opt=_DELETE)(
-            _named(remove, f"delete_{one}")
-        ),
+        reads(whole, summary=f"List {many}", opt=listing)(_named(list_items, f"list_{many}")),
+        posts(whole, summary=f"Create: {noun}", opt=creating)(_named(create, f"create_{one}")),
+        reads(single, summary=f"Read: {noun}", opt=reading)(_named(read_item, f"read_{one}")),
+        puts(single, summary=f"Replace or create: {noun}", opt=replacing)(_named(replace, f"replace_{one}")),
+        patches(single, summary=f"Change: {noun}", opt=changing)(_named(change, f"change_{one}")),
+        deletes(single, status_code=200, summary=f"Delete: {noun}", opt=deleting)(_named(remove, f"delete_{one}")),
     ]
 
 
@@ -217,13 +230,13 @@ def _named(function: T, name: str) -> T:
     return function
 
 
-@put("/v1/tiers", tags=["Tiers"], summary="Replace basis and downgrade", guards=WRITE, opt=_PATCH)
+@put("/v1/tiers", tags=["Tiers"], summary="Replace basis and downgrade", guards=WRITE, opt=_TIERS)
 async def replace_tiers(request: ProgramRequest) -> ASGIResponse:
     """The tier settings around the levels; the levels stay unless `levels` is sent. `If-Match` takes `revision`."""
     return await _frame(request, merge=False)
 
 
-@patch("/v1/tiers", tags=["Tiers"], summary="Change basis and downgrade", guards=WRITE, opt=_PATCH)
+@patch("/v1/tiers", tags=["Tiers"], summary="Change basis and downgrade", guards=WRITE, opt=_TIERS)
 async def change_tiers(request: ProgramRequest) -> ASGIResponse:
     """The same, merged (RFC 7396)."""
     return await _frame(request, merge=True)
@@ -241,6 +254,12 @@ async def _frame(request: ProgramRequest, *, merge: bool) -> ASGIResponse:
     return answer({"revision": revision, **tiers_frame(stored.document)}, revision=revision)
 
 
+_SHAPES: Mapping[str, tuple[object, object]] = {
+    "event_types": (EventTypeBody, EventTypeItem),
+    "rules": (RuleBody, RuleItem),
+    "tiers": (TierBody, TierItem),
+    "wallets": (WalletBody, WalletItem),
+}
 _SECTIONS = (
     ("event-types", "event_types", ("event_type", "event_types")),
     ("rules", "rules", ("rule", "rules")),

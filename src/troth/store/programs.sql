@@ -50,8 +50,8 @@ from program_draft
 where document is not null;
 
 -- name: put_draft
--- Insert or replace, when the version is the one the editor saw (null: whatever it is). A draft begun anew takes the new
--- base; one that goes on keeps its own.
+-- Insert or replace, when the version is the one the editor saw (null: whatever it is). A draft begun anew takes the
+-- new base; one that goes on keeps its own.
 insert into program_draft as d (only_row, version, base, document, author, updated_at)
 select true, 1, $1, $2, $3, $4
 where $5::integer is null or exists (select from program_draft where version = $5 and document is not null)
