@@ -151,10 +151,14 @@ class Ingest:
 def admit(works: list[Work], customers: Names, book: Book) -> list[Work]:
     """Who goes on: not what a newer program refuses, nor unknown customers where the program rejects them."""
     is_open = book.rules.program.settings.unknown_customer == "create"
+    known = set(customers)
     for work in works:
+        name = work.valid.customer
         if work.refusal is not None:
             work.outcome = Rejected(work.refusal)
-        elif not is_open and work.valid.customer not in customers and work.valid.type.id not in _FOUNDING_TYPES:
+        elif work.valid.type.id in _FOUNDING_TYPES:
+            known.add(name)  # for the rest of this batch too
+        elif not is_open and name not in known:
             detail = "the program does not create customers from events; create this one first"
             work.outcome = Rejected((Problem("/customer", "unknown_customer", detail),))
     return [work for work in works if work.outcome is None]
