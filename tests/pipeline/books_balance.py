@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from troth.core.program import Program
+from troth.proof.verify import RuleBooks, verify
 from troth.store.pool import Database
+from troth.store.programs import load_program
 
 _RULES = {
     "every wallet equals its postings": """
@@ -56,8 +59,20 @@ _RULES = {
 
 
 async def check_books(database: Database) -> None:
-    """Every rule holds for every row."""
+    """Every rule holds for every row, and judging every event again from nothing finds no difference."""
     async with database.pool.acquire() as connection:
         for rule, statement in _RULES.items():
             broken = await connection.fetch(statement)
             assert not broken, f"{rule}: {broken[:3]}"
+    await _verify(database)
+
+
+async def _verify(database: Database) -> None:
+    async with database.pool.acquire() as connection, database.pool.acquire() as reader:
+
+        async def read(revision: int) -> Program:
+            return await load_program(reader, revision)
+
+        reports = [report async for report in verify(connection, RuleBooks(read))]
+    differences = [difference for report in reports for difference in report.differences]
+    assert not differences, differences[:3]
