@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,9 +12,10 @@ from uuid import UUID
 
 import pytest
 
-from tests.serving import Served, serving
+from tests.serving import EVERYTHING, Served, serving
+from troth import limits
 from troth.api.auth import Access, Caller
-from troth.api.keys import make_signing_secret, open_secret, seal_secret
+from troth.api.keys import make_key, make_signing_secret, open_secret, seal_secret
 from troth.api.problems import ProblemError
 from troth.api.signatures import sign
 from troth.config import Config
@@ -98,25 +101,59 @@ async def test_an_expired_key_is_refused(served: Served) -> None:
     assert (answer.status_code, answer.json()["code"]) == (401, "expired_key")
 
 
-async def test_a_key_expires_while_it_is_cached(served: Served) -> None:
-    record = (await served.make_key(expires_at=datetime.now(UTC) + timedelta(hours=1)))[1]
-    reads: list[bytes] = []
+class Shelf:
+    """Where `Access` finds a key under any text, and how often it looked."""
 
-    async def find(key_hash: bytes) -> KeyRecord:
-        reads.append(key_hash)
-        ends = datetime.now(UTC) + timedelta(seconds=0.05)
-        return replace(record, hash=key_hash, expires_at=ends)
+    def __init__(self, record: KeyRecord) -> None:
+        self.record = record
+        self.reads = 0
 
-    access = Access(find, "development", lambda *_: "")
-    headers = {b"x-api-key": b"sk_test_x"}
-    scope = {"client": ("127.0.0.1", 1), "scheme": "http"}
-    await access.caller(scope, headers, "events:read")  # type: ignore[arg-type]
-    await access.caller(scope, headers, "events:read")  # type: ignore[arg-type]
-    assert len(reads) == 1
+    async def find(self, key_hash: bytes) -> KeyRecord:
+        self.reads += 1
+        return replace(self.record, hash=key_hash)
+
+
+SCOPE = {"client": ("127.0.0.1", 1), "scheme": "http"}
+
+
+async def ask(access: Access, text: bytes = b"sk_test_x") -> Caller:
+    return await access.caller(SCOPE, {b"x-api-key": text}, "events:write")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf(make_key(EVERYTHING, datetime.now(UTC), os.urandom)[1])
+
+
+async def test_a_key_is_read_once_in_a_while(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    access, now = Access(shelf.find, "development", lambda *_: ""), time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    for later, reads in ((0, 1), (limits.KEY_CACHE_SECONDS, 1), (limits.KEY_CACHE_SECONDS + 0.001, 2)):
+        monkeypatch.setattr(time, "monotonic", lambda later=later: now + later)
+        await ask(access)
+        assert shelf.reads == reads
+    access.forget()
+    await ask(access)
+    assert shelf.reads == 3
+
+
+async def test_a_key_expires_while_it_is_cached(shelf: Shelf) -> None:
+    shelf.record = replace(shelf.record, expires_at=datetime.now(UTC) + timedelta(seconds=0.05))
+    access = Access(shelf.find, "development", lambda *_: "")
+    await ask(access)
     await asyncio.sleep(0.06)
     with pytest.raises(ProblemError) as refusal:
-        await access.caller(scope, headers, "events:read")  # type: ignore[arg-type]
-    assert (refusal.value.code, len(reads)) == ("expired_key", 1)
+        await ask(access)
+    assert (refusal.value.code, shelf.reads) == ("expired_key", 1)
+
+
+async def test_the_cache_is_bounded(shelf: Shelf) -> None:
+    access = Access(shelf.find, "development", lambda *_: "")
+    for number in range(limits.KEY_CACHE_ENTRIES + 1):
+        await ask(access, b"sk_test_%d" % number)
+    assert len(access._cache) == 1
+    await ask(access, b"sk_test_%d" % limits.KEY_CACHE_ENTRIES)
+    assert shelf.reads == limits.KEY_CACHE_ENTRIES + 1
 
 
 async def test_revoked_keys_and_rotation(served: Served) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.serving import EVERYTHING
+from troth import limits
 from troth.api.keys import (
     SCOPES,
     KeyRequest,
@@ -53,7 +54,10 @@ def test_every_key_is_another() -> None:
 
 REFUSED: list[dict[str, object]] = [
     {"name": ""},
-    {"name": "n" * 101},
+    {"name": "n" * (limits.KEY_NAME_LENGTH + 1)},
+    {"scopes": ("events:read",) * (limits.KEY_SCOPES + 1)},
+    {"addresses": ("10.0.0.1",) * (limits.KEY_ADDRESSES + 1)},
+    {"kind": "publishable", "scopes": ("events:write",), "origins": ("https://a.example",) * (limits.KEY_ORIGINS + 1)},
     {"scopes": ()},
     {"scopes": ("events",)},
     {"scopes": ("events:delete",)},
@@ -69,8 +73,9 @@ REFUSED: list[dict[str, object]] = [
 
 @pytest.mark.parametrize("asked", REFUSED, ids=str)
 def test_refuses_what_no_key_can_be(asked: dict[str, object]) -> None:
+    fields = {"name": "x", "mode": "development", "scopes": ("*",), **asked}
     with pytest.raises(KeyRequestError):
-        make_key(KeyRequest(**{"name": "x", "mode": "development", "scopes": ("*",), **asked}), NOW, os.urandom)  # type: ignore[arg-type]
+        make_key(KeyRequest(**fields), NOW, os.urandom)  # type: ignore[arg-type]
 
 
 GRANTS = [

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.serving import Served
+from troth import limits
 
 
 async def send(server: Served, customer: str, reference: str, **fields: object) -> dict[str, object]:
@@ -60,6 +61,15 @@ async def test_pages_lose_and_repeat_nothing(shop: Served) -> None:
             assert len({str(item[key]) for part in parts for item in part}) == number
 
 
+async def test_pages_have_a_size_unless_asked_otherwise(served: Served) -> None:
+    events = [{"customer": f"c{n}", "type": "review"} for n in range(limits.PAGE_ITEMS_DEFAULT + 1)]
+    await served.post("/v1/events/bulk", {"events": events})
+    for path in ("/v1/events", "/v1/customers"):
+        assert len((await served.get(path)).json()["items"]) == limits.PAGE_ITEMS_DEFAULT
+        whole = (await served.get(f"{path}?limit={limits.PAGE_ITEMS_MAX}")).json()
+        assert (len(whole["items"]), whole["next"]) == (len(events), None)
+
+
 FILTERS = [
     ("type=chat", ["last"]),
     ("type=nothing", []),
@@ -91,7 +101,7 @@ async def test_filters(shop: Served) -> None:
 
 BAD_QUERIES = [
     ("/v1/events?limit=0", "/query/limit"),
-    ("/v1/events?limit=1001", "/query/limit"),
+    (f"/v1/events?limit={limits.PAGE_ITEMS_MAX + 1}", "/query/limit"),
     ("/v1/events?limit=many", "/query/limit"),
     ("/v1/events?cursor=nonsense", "/query/cursor"),
     ("/v1/events?cursor=%25", "/query/cursor"),

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.serving import Served
+from troth import limits
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -52,7 +53,13 @@ VALID_BUT_FOR = [
     ("customer missing", {"type": "chat"}, 422, "missing", "/customer"),
     ("customer empty", {"customer": "", "type": "chat"}, 422, "missing", "/customer"),
     ("customer a number", {"customer": 5, "type": "chat"}, 422, "type", "/customer"),
-    ("customer too long", {"customer": "c" * 256, "type": "chat"}, 422, "too_long", "/customer"),
+    (
+        "customer too long",
+        {"customer": "c" * (limits.IDENTIFIER_LENGTH + 1), "type": "chat"},
+        422,
+        "too_long",
+        "/customer",
+    ),
     ("unknown property of a strict type", parcel(colour="red"), 422, "unknown_property", "/properties/colour"),
     ("required property missing", {**parcel(), "properties": {}}, 422, "missing", "/properties/weight"),
     ("text for a number", parcel(weight="heavy"), 422, None, "/properties/weight"),
@@ -164,8 +171,8 @@ BULKS = [
     (b'{"events": 5}', 422, "required", "/events"),
     (b'{"events": [], "events": []}', 422, "duplicate_key", "/events"),
     (b'{"events": [], "more": 1}', 422, "unknown_field", "/more"),
-    (b'{"events": [' + b"{}," * 1_000 + b"{}]}", 413, "too_many_events", "/events"),
-    (b'{"events": ["' + b"x" * (17 << 20) + b'"]}', 413, "too_large", ""),
+    (b'{"events": [' + b"{}," * limits.BULK_EVENTS + b"{}]}", 413, "too_many_events", "/events"),
+    (b'{"events": ["' + b"x" * limits.BODY_BYTES_BULK + b'"]}', 413, "too_large", ""),
     (b"", 400, "empty_body", ""),
 ]
 

@@ -6,7 +6,10 @@ import json
 
 import pytest
 
-from tests.serving import Served
+from tests.serving import Served, serving
+from troth import limits
+from troth.config import Config
+from troth.embedded.access import DatabaseAccess
 
 PURCHASE = {
     "customer": "374397439743",
@@ -31,7 +34,8 @@ SAME_EVENT = [
     (
         "form with JSON",
         b"customer=374397439743&action=purchase&reference=order_123&occurred_at=2026-11-20T10%3A00%3A00Z"
-        b"&properties=%7B%22amount%22%3A125.0%2C%22category%22%3A%22electronics%22%2C%22order_id%22%3A%22order_123%22%7D",
+        b"&properties=%7B%22amount%22%3A125.0%2C%22category%22%3A%22electronics%22"
+        b"%2C%22order_id%22%3A%22order_123%22%7D",
         FORM,
     ),
 ]
@@ -115,6 +119,13 @@ async def test_answers_expand(served: Served) -> None:
     assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/query/expand")
 
 
+async def test_a_long_user_agent_is_cut(served: Served) -> None:
+    headers = {"user-agent": "a" * (limits.USER_AGENT_LENGTH + 1)}
+    sent = (await served.post("/v1/events", PURCHASE, headers=headers)).json()
+    shown = (await served.get(f"/v1/events/{sent['id']}")).json()
+    assert shown["user_agent"] == "a" * limits.USER_AGENT_LENGTH
+
+
 async def test_a_full_bulk_answers_in_order(served: Served) -> None:
     events = [{"customer": f"c{n % 7}", "type": "review", "reference": f"r{n}"} for n in range(1_000)]
     result = (await served.post("/v1/events/bulk", {"events": events})).json()
@@ -171,3 +182,13 @@ async def test_bad_profiles_are_problems_with_pointers(served: Served) -> None:
 @pytest.mark.parametrize("customer", ["nobody", "x" * 300, "%00", "a%2Fb"])
 async def test_who_is_not_there_cannot_change(served: Served, customer: str) -> None:
     assert (await served.request("PATCH", f"/v1/customers/{customer}", json={"tags": []})).status_code == 404
+
+
+async def test_a_full_queue_asks_to_come_back(database: DatabaseAccess) -> None:
+    async with serving(database, Config(queue_events=1)) as server:
+        event = {"customer": "ada", "type": "review"}
+        refused = await server.post("/v1/events/bulk", {"events": [event, event]})
+        assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert (await server.get("/v1/events")).json()["items"] == []
+        assert (await server.post("/v1/events", event)).status_code == 201
