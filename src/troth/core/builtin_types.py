@@ -29,6 +29,11 @@ SYSTEM_TYPES = CALENDAR_TYPES | frozenset(
 )
 WRITTEN_SYSTEM_TYPES = frozenset({"tier_upgraded", "points_expired"})  # those this version writes
 ORDER_FAMILY_TYPES = frozenset({"checkout_update", "checkout_accept", "checkout_reject", "refund", "partial_refund"})
+UNAVAILABLE_TYPES = ORDER_FAMILY_TYPES | {
+    "point_add",
+    "point_sub",
+    "opt_out",
+}  # declared, but accepted from no door yet
 PROFILE_TYPE = "profile"
 
 POINTS_SCOPE = "points:write"

@@ -13,7 +13,13 @@ from typing import Literal, cast
 from zoneinfo import ZoneInfo
 
 from troth import limits
-from troth.core.builtin_types import ORDER_FAMILY_TYPES, PROFILE_TYPE, SYSTEM_TYPES, WRITTEN_SYSTEM_TYPES
+from troth.core.builtin_types import (
+    ORDER_FAMILY_TYPES,
+    PROFILE_TYPE,
+    SYSTEM_TYPES,
+    UNAVAILABLE_TYPES,
+    WRITTEN_SYSTEM_TYPES,
+)
 from troth.core.expression import Diagnostic, Scope, check, scope_for
 from troth.core.program import EventType, Limit, Rule, Window
 from troth.core.program_fields import Fields, check_identifier
@@ -174,9 +180,9 @@ def _check_arrival(rule: Rule, fields: Fields) -> None:
     """A rule on events that cannot arrive would look as if it paid."""
     if rule.event_type in ORDER_FAMILY_TYPES:
         not_available(fields, "event_type", f"a rule on {rule.event_type!r} events")
-    elif rule.enabled and rule.event_type in SYSTEM_TYPES - WRITTEN_SYSTEM_TYPES:
-        message = f"this version writes no {rule.event_type!r} events yet, so the rule awards nothing"
-        fields.problems.warning(fields.at("event_type"), "not_written_yet", message, "disable it until then")
+    elif rule.enabled and rule.event_type in (SYSTEM_TYPES - WRITTEN_SYSTEM_TYPES) | UNAVAILABLE_TYPES:
+        message = f"{rule.event_type!r} events do not exist in this version, so the rule awards nothing yet"
+        fields.problems.warning(fields.at("event_type"), "cannot_arrive", message, "disable it until then")
 
 
 def _warn_of_unlimited(rule: Rule, fields: Fields, around: Surroundings) -> None:
