@@ -33,7 +33,7 @@ UNAVAILABLE_TYPES = ORDER_FAMILY_TYPES | {
     "point_add",
     "point_sub",
     "opt_out",
-}  # declared, but accepted from no door yet
+}  # no door accepts them yet
 PROFILE_TYPE = "profile"
 
 POINTS_SCOPE = "points:write"
