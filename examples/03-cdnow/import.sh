@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 echo '$ troth program apply programs/cdnow-a.yaml'
-troth program apply programs/cdnow-a.yaml --yes --data "$1"
+troth program apply programs/cdnow-a.yaml --yes --data "$1" >/dev/null
 
 echo '$ troth import data/cdnow_events.csv.gz'
 troth import data/cdnow_events.csv.gz --data "$1"

@@ -23,7 +23,8 @@ FIELDS = ("customer", "type", "reference", "occurred_at", "properties")
 
 def read(path: Path, **reading: object) -> list[Row]:
     with ImportFile(path) as file:
-        return list(CsvRows(file, Reading(source_detail=path.name, **reading)).read(STRUCTURED))  # type: ignore[arg-type]
+        rows = CsvRows(file, Reading(source_detail=path.name, **reading))  # type: ignore[arg-type]
+        return list(rows.read(STRUCTURED))
 
 
 def rows_of(folder: Path, content: str | bytes, **reading: object) -> list[Row]:
