@@ -169,3 +169,11 @@ def test_production_is_said_and_keys_are_live(data: Path) -> None:
         for key, status in ((live.strip(), 200), (test_key, 401)):
             answer = httpx.get(f"{address}/v1/events", headers={"X-API-Key": key})
             assert answer.status_code == status
+
+
+@pytest.mark.parametrize(("trusted", "status"), [("127.0.0.0/8", 200), ("", 403)])
+def test_only_trusted_proxies_say_who_is_calling(data: Path, trusted: str, status: int) -> None:
+    made = run("keys", "create", "--name", "far", "--scope", "*", "--address", "203.0.113.7", "--data", str(data))
+    headers = {"X-API-Key": made.stdout.strip(), "X-Forwarded-For": "203.0.113.7"}
+    with serving(data, TROTH_TRUSTED_PROXIES=trusted) as (_, address):
+        assert httpx.get(f"{address}/v1/events", headers=headers).status_code == status

@@ -160,7 +160,7 @@ def _parts(mode: Mode, engine: Engine) -> Parts:
             await connection.fetchval("select 1")
 
     metrics = Metrics()
-    metrics.watch(lambda: _gauges(engine.batcher))
+    metrics.watch(lambda: _readings(engine.batcher))
     return Parts(
         database=database,
         pipeline=engine.batcher,
@@ -171,13 +171,13 @@ def _parts(mode: Mode, engine: Engine) -> Parts:
     )
 
 
-def _gauges(batcher: Batcher) -> Mapping[str, float]:
+def _readings(batcher: Batcher) -> Mapping[str, tuple[float, str]]:
     done = batcher.statistics
     return {
-        "waiting_events": batcher.waiting_events,
-        "batches_total": done.batches,
-        "batch_events_total": done.events,
-        "batch_seconds_total": done.seconds,
+        "waiting_events": (batcher.waiting_events, "Events in the queues of the lanes."),
+        "batches_total": (done.batches, "Transactions of the pipeline."),
+        "batch_events_total": (done.events, "Events in those transactions; divided by them, the size of a batch."),
+        "batch_seconds_total": (done.seconds, "Time those transactions took."),
     }
 
 

@@ -9,6 +9,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -55,6 +56,13 @@ def read_host(text: str) -> str:
     if not text or any(character.isspace() or character == "/" for character in text):
         raise ValueError("must be a host name or an address")
     return text
+
+
+def read_networks(text: str) -> str:
+    try:
+        return ",".join(str(ip_network(part.strip())) for part in text.split(","))
+    except ValueError:
+        raise ValueError("must be addresses or networks by commas, like 10.0.0.7,192.168.0.0/16") from None
 
 
 def read_database_url(text: str) -> str:
@@ -120,6 +128,9 @@ class Config:
         default=30, metadata=_variable("TROTH_STOP_SECONDS", whole(1, 3_600))
     )  # for requests in flight at shutdown
 
+    trusted_proxies: str = field(
+        default="", metadata=_variable("TROTH_TRUSTED_PROXIES", read_networks)
+    )  # by commas: whose X-Forwarded-For and -Proto are believed; empty: nobody's
     log_level: LogLevel = field(
         default="info", metadata=_variable("TROTH_LOG_LEVEL", one_of("debug", "info", "warning", "error"))
     )

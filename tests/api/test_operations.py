@@ -73,6 +73,8 @@ async def test_measurements_count_events_by_outcome(served: Served) -> None:
         assert f'troth_events_total{{outcome="{outcome}"}} 1.0' in text
     assert 'troth_request_seconds_count{method="POST",route="/v1/events",status="4xx"} 2.0' in text
     assert "troth_waiting_events 0.0" in text
+    assert "# TYPE troth_batches_total counter" in text
+    assert "troth_batch_events_total 3.0" in text
     assert "process_resident_memory_bytes" in text
 
 

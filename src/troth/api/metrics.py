@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_BATCH = (1, 2, 5, 10, 25, 50, 100, 250, 500)
 
-Gauges = Callable[[], Mapping[str, float]]  # name → value, read when somebody asks
+Readings = Callable[[], Mapping[str, tuple[float, str]]]  # name (…_total counts up) → value and meaning
 
 
 class Metrics:
@@ -38,9 +37,6 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self._batches = Histogram(
-            "troth_batch_events", "Events written per transaction.", buckets=_BATCH, registry=self.registry
-        )
         self._by_request: dict[tuple[str, str, int], Histogram] = {}
         self._by_outcome: dict[str, Counter] = {}
 
@@ -59,13 +55,9 @@ class Metrics:
             histogram = self._by_request[place] = self._requests.labels(route, method, f"{status // 100}xx")
         histogram.observe(seconds)
 
-    def observe_batch(self, events: int) -> None:
-        """A transaction wrote this many events."""
-        self._batches.observe(events)
-
-    def watch(self, gauges: Gauges) -> None:
-        """Shows what `gauges` tells at each scrape, under the names it gives."""
-        self.registry.register(_Watched(gauges))
+    def watch(self, readings: Readings) -> None:
+        """Shows what `readings` tells at each scrape, under the names it gives."""
+        self.registry.register(_Watched(readings))
 
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""
@@ -73,14 +65,14 @@ class Metrics:
 
 
 class _Watched(Collector):
-    def __init__(self, gauges: Gauges) -> None:
-        self._gauges = gauges
+    def __init__(self, readings: Readings) -> None:
+        self._readings = readings
 
     def collect(self) -> list[Metric]:
-        return [_gauge(name, value) for name, value in self._gauges().items()]
+        return [_family(name, told) for name, told in self._readings().items()]
 
 
-def _gauge(name: str, value: float) -> Metric:
-    family = GaugeMetricFamily(f"troth_{name}", name.replace("_", " ").capitalize())
-    family.add_metric([], value)
-    return family
+def _family(name: str, told: tuple[float, str]) -> Metric:
+    value, meaning = told
+    kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+    return kind(f"troth_{name}", meaning, value=value)
