@@ -46,6 +46,7 @@ class Claims:
         if not recorded:
             return Claimed(fresh=owners, waiting=twins)
         stored = await fetch_events(connection, self._vault, set(recorded.values()))
+        customers = await _resolve_rest(connection, works, customers)
         fresh = [work for work in owners if work.reference_key not in recorded and work.order_key not in recorded]
         for work in works:
             if work.reference_key in recorded:
@@ -110,6 +111,12 @@ class Claims:
             return Duplicate(stored.record)
         detail = f"the order '{work.valid.order_id}' exists with other content; changing orders is not available yet"
         return Rejected((Problem(pointer, "not_available", detail),))
+
+
+async def _resolve_rest(connection: Connection, works: Sequence[Work], customers: Names) -> Names:
+    """Who was unknown before the claims may have come with the very events that took them."""
+    rest = list({work.valid.customer for work in works} - customers.keys())
+    return {**customers, **(await batch.resolve(connection, rest)).customers} if rest else customers
 
 
 async def _release_order(connection: Connection, work: Work, recorded: dict[bytes, UUID]) -> None:
