@@ -133,6 +133,7 @@ async def test_a_database_that_is_not_utf8_is_refused(database: TestDatabase) ->
         (asyncpg.AdminShutdownError(), True),
         (asyncpg.CannotConnectNowError(), True),
         (ConnectionResetError(), True),
+        (asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"), True),
         (asyncpg.InterfaceError("cannot perform operation: connection is closed"), True),
         (asyncpg.InterfaceError("the server expects 3 arguments for this query, 2 were passed"), False),
         (asyncpg.DataError("invalid input for query argument $1: closed"), False),

@@ -40,6 +40,7 @@ _TRANSIENT: tuple[type[BaseException], ...] = (
     asyncpg.CannotConnectNowError,
     asyncpg.QueryCanceledError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,  # a server's last words between two steps of one statement confuse asyncpg
     OSError,
 )
 
