@@ -94,6 +94,15 @@ async def test_a_bulk_sent_again_under_its_key_records_nothing(served: Served) -
     assert (first["created"], again["created"], again["duplicates"]) == (2, 0, 2)
 
 
+async def test_a_preview_says_why(served: Served) -> None:
+    shown = await served.post("/v1/events/preview?expand=explanation", PURCHASE)
+    assert shown.status_code == 200
+    applied = [rule for rule in shown.json()["explanation"] if rule["applied"]]
+    assert sum(rule["points"] for rule in applied) == shown.json()["points"] > 0
+    refused = await served.post("/v1/events/preview?expand=profile", PURCHASE)
+    assert refused.status_code == 422
+
+
 async def test_a_preview_stores_nothing(served: Served) -> None:
     shown = await served.post("/v1/events/preview", PURCHASE)
     assert (shown.status_code, shown.json()["points"]) == (200, 125)

@@ -23,12 +23,12 @@ from troth.api.problems import ErrorItem, ProblemError
 from troth.api.signatures import Replays
 from troth.core.record import RecordedEvent, encode_answer
 from troth.entry.body import Headers, read_body
-from troth.entry.expansions import asked_for, expand
+from troth.entry.expansions import asked_for, expand, expand_preview
 from troth.entry.forms import read_form
 from troth.entry.json_text import Document, JsonReader, UnreadableError
 from troth.entry.senders import Fields, Sender, error_items, raw_event, sender_of, signed_id
 from troth.entry.shapes import EXAMPLE, EventAnswer, EventBody
-from troth.pipeline.outcome import Applied, Conflict, Duplicate, Outcome, Overloaded, RawEvent, Rejected
+from troth.pipeline.outcome import Applied, Conflict, Duplicate, Outcome, Overloaded, Previewed, RawEvent, Rejected
 
 EventRequest = Request[object, object, State]
 
@@ -86,6 +86,7 @@ class EventDoor:
 
     async def preview(self, request: EventRequest) -> ASGIResponse:
         """Answers what the event would do. Nothing is stored."""
+        names = asked_for(request.scope["query_string"])
         caller, sender, fields = await self.read_one(request)
         if caller.is_publishable:
             raise ProblemError(403, "forbidden", "A publishable key only sends events.")
@@ -93,8 +94,11 @@ class EventDoor:
             outcome = await self.pipeline.preview(raw_event(fields, sender))
         except Overloaded as error:
             raise overloaded(error) from None
+        if isinstance(outcome, Previewed):
+            return Answer(200, expand_preview(event_json(outcome, caller), names, outcome))
         if isinstance(outcome, Applied | Duplicate):
-            return Answer(200, event_json(outcome, caller))
+            body = event_json(outcome, caller)
+            return Answer(200, await expand(body, names, outcome.record, request.app.state) if names else body)
         raise refusal(outcome, fields, sender)
 
     async def read_one(self, request: EventRequest) -> tuple[Caller, Sender, Fields]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs
 
-import msgspec
 from litestar.datastructures import State
 
 from troth.api.customers import profile_of
@@ -16,6 +15,7 @@ from troth.api.events import explanation, load_event
 from troth.api.problems import invalid
 from troth.api.reading import Reading
 from troth.core.record import RecordedEvent
+from troth.pipeline.outcome import Previewed
 
 KNOWN = ("explanation", "profile")
 
@@ -40,5 +40,15 @@ async def expand(answer: bytes, names: tuple[str, ...], record: RecordedEvent, s
         parts["explanation"] = explanation(stored, await reading.book_at(record.revision)).rules
     if "profile" in names and record.customer is not None:
         parts["profile"] = await profile_of(reading, record.customer, with_personal=False)
-    added = encode(parts)
-    return answer if added == msgspec.json.encode({}) else answer[:-1] + b"," + added[1:]
+    return _join(answer, parts)
+
+
+def expand_preview(answer: bytes, names: tuple[str, ...], previewed: Previewed) -> bytes:
+    """A preview with its explanation. There is no profile yet to show. Raises ProblemError."""
+    if "profile" in names:
+        raise invalid("/query/expand", "invalid_parameter", "A preview can be expanded by its explanation only.")
+    return _join(answer, {"explanation": previewed.rules} if names else {})
+
+
+def _join(answer: bytes, parts: dict[str, object]) -> bytes:
+    return answer[:-1] + b"," + encode(parts)[1:] if parts else answer

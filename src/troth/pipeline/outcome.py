@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import msgspec
 
 from troth.core.coercion import Problem
+from troth.core.explain import ExplainedRule
 from troth.core.record import RecordedEvent
 
-__all__ = ["Applied", "Conflict", "Duplicate", "Outcome", "Overloaded", "Problem", "RawEvent", "Rejected"]
+__all__ = ["Applied", "Conflict", "Duplicate", "Outcome", "Overloaded", "Previewed", "Problem", "RawEvent", "Rejected"]
 
 
 class RawEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +36,12 @@ class Applied(msgspec.Struct, frozen=True):
     """Recorded now."""
 
     record: RecordedEvent
+
+
+class Previewed(Applied, frozen=True):
+    """What would be recorded, and why."""
+
+    rules: tuple[ExplainedRule, ...]
 
 
 class Duplicate(msgspec.Struct, frozen=True):

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from troth.core.decide import decide
+from troth.core.explain import explain
 from troth.core.rules import RuleBook
 from troth.core.state import CustomerState
 from troth.pipeline.books import Book, Books
 from troth.pipeline.claim import Claims
 from troth.pipeline.ingest import admit, load_uses, name_works, present
-from troth.pipeline.outcome import Applied, Outcome, RawEvent, Rejected
+from troth.pipeline.outcome import Outcome, Previewed, RawEvent, Rejected
 from troth.pipeline.validate import Refused
 from troth.pipeline.work import Work
 from troth.pipeline.write import Party, show_record
@@ -68,4 +69,5 @@ async def _judge(connection: Connection, work: Work, party: Party, book: RuleBoo
     if decision.judged is None:
         assert decision.refusal is not None
         return Rejected((decision.refusal,))
-    return Applied(show_record(decision.judged, party, work, book))
+    judged = decision.judged
+    return Previewed(show_record(judged, party, work, book), tuple(explain(judged.event, judged.inputs, book)))
