@@ -21,6 +21,7 @@ class Proxy:
 
     folder: Path  # what a connection URL names as its host
     server: Path
+    request: bytes = COMMIT  # whose losses they are
     losses: list[Loss | None] = field(default_factory=list)
     lost: list[Loss] = field(default_factory=list)
     is_dead: bool = False
@@ -44,7 +45,7 @@ class Proxy:
         self, reader: asyncio.StreamReader, out: asyncio.StreamWriter, answers: asyncio.Task[None]
     ) -> None:
         while chunk := await reader.read(1 << 16):
-            loss = self.losses.pop(0) if COMMIT in chunk and self.losses else None
+            loss = self.losses.pop(0) if self.request in chunk and self.losses else None
             if loss == "request cut":
                 self.lost.append(loss)
                 return

@@ -118,3 +118,13 @@ async def test_an_outage_within_the_time_is_not_noticed(line: Line) -> None:
     asyncio.get_running_loop().call_later(0.5, setattr, line.proxy, "is_dead", False)
     assert codes(await line.shop.send(purchase("anna", "10"))) == ["applied"]
     assert await line.shop.balance("anna") == 10
+
+
+async def test_a_rollback_that_is_not_answered_ends(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ROLLBACK_SECONDS: the batch is run again on a new connection."""
+    assert 0 < limits.ROLLBACK_SECONDS < limits.RETRY_SECONDS
+    monkeypatch.setattr(limits, "ROLLBACK_SECONDS", 0.2)
+    line.proxy.request, line.proxy.losses = b"rollback\0", ["answer swallowed"]
+    outcomes = await line.shop.send(purchase("anna", "10"), purchase("anna", "10", source_detail="\0"))
+    assert (codes(outcomes), line.proxy.lost) == (["applied", "unstorable"], ["answer swallowed"])
+    assert await line.shop.balance("anna") == 10
