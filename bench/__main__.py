@@ -19,6 +19,7 @@ from statistics import harmonic_mean
 
 from bench import report
 from bench.limit import open_limit
+from bench.meter import Meter
 from bench.rounds import BULK_CONNECTIONS, FULL, QUICK, Line, Ratios, Scale, Stage
 from bench.rows import assert_rows, count_rows, rows_of
 from bench.server import Server, data_on_disk, running_server
@@ -44,7 +45,7 @@ async def measure_rounds(scale: Scale) -> tuple[list[list[Line]], list[Ratios]]:
     with data_on_disk() as data, running_server(data) as server:
         warm_up(server, scale.customers)
         async with server.cluster() as cluster:
-            limit = await open_limit(cluster, scale.customers)
+            limit = await open_limit(cluster, server.meter(cluster), scale.customers)
             stage = Stage(server=server, limit=limit, dsn=cluster.dsn("postgres"), scale=scale)
             rounds = []
             for number in range(scale.rounds):
@@ -55,17 +56,29 @@ async def measure_rounds(scale: Scale) -> tuple[list[list[Line]], list[Ratios]]:
 
 
 async def measure_drift(scale: Scale) -> Ratios:
-    """A long load into a database that begins nearly empty: how the rate of its end compares with that of its start."""
-    say(f"a load of {scale.drift_events:,} events")
+    """A long load into a database that begins nearly empty: how its last three tenths compare with its first three."""
+    say(f"a load of {scale.drift_events:,} events; of each tenth: events/s, server µs and PostgreSQL µs an event")
     with data_on_disk() as data, running_server(data) as server:
         warm_up(server, scale.drift_customers)
         async with server.cluster() as cluster:
-            before = await count_rows(cluster.dsn("postgres"))
-            sample = server.load(scale.drift_customers, BULK_CONNECTIONS, kind="bulk", events=scale.drift_events)
+            before, meter = await count_rows(cluster.dsn("postgres")), server.meter(cluster)
+            tenths = [tenth(server, meter, scale) for _ in range(10)]
             assert_rows(before, await count_rows(cluster.dsn("postgres")), rows_of(scale.drift_events))
-        first, last = harmonic_mean(sample.tenths[:3]), harmonic_mean(sample.tenths[-3:])
-        say("events a second in each tenth: " + " ".join(f"{rate:,.0f}" for rate in sample.tenths))
-        return {"drift": last / first, "memory": server.memory_mb}
+        rates, costs = [rate for rate, _ in tenths], [cost for _, cost in tenths]
+        return {
+            "drift": harmonic_mean(rates[-3:]) / harmonic_mean(rates[:3]),
+            "drift_cost": sum(costs[-3:]) / sum(costs[:3]),
+            "memory": server.memory_mb,
+        }
+
+
+def tenth(server: Server, meter: Meter, scale: Scale) -> tuple[float, float]:
+    """One tenth of the long load: events a second, and processor time per event in µs."""
+    events, spent = scale.drift_events // 10, meter.read()
+    sample = server.load(scale.drift_customers, BULK_CONNECTIONS, kind="bulk", events=events)
+    server_us, postgres_us = meter.read().per_event(spent, events)
+    say(f"{sample.rate:10,.0f} {server_us:6.0f} {postgres_us:6.0f}")
+    return sample.rate, server_us + postgres_us
 
 
 def warm_up(server: Server, customers: int) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.meter import Meter
 from bench.rows import Connection, assert_rows, connect, count_rows, rows_of
 from bench.traffic import FIRST_CUSTOMER
 from troth.embedded.access import DatabaseAccess
@@ -46,6 +47,7 @@ class LimitSample:
     rate: float  # events a second
     p50_ms: float
     p99_ms: float
+    postgres_us: float  # processor time of PostgreSQL per event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +57,25 @@ class Limit:
     dsn: str  # as the serving role
     admin_dsn: str
     customers: int
+    meter: Meter
     texts: dict[str, str]  # what a recorded event holds
 
     async def run(self, clients: int, seconds: float) -> LimitSample:
         """Run pgbench; its rows are counted."""
-        before = await count_rows(self.admin_dsn)
+        before, spent = await count_rows(self.admin_dsn), self.meter.read()
         with tempfile.TemporaryDirectory(prefix="troth-pgbench-") as folder:
             said = await self._pgbench(clients, seconds, Path(folder, "log"))
+            now = self.meter.read()
             took = sorted(_latencies(Path(folder)))
         events, rate = _DONE.search(said), _RATE.search(said)
         if events is None or rate is None or not took:
             raise RuntimeError(f"pgbench failed: {said}")
         assert_rows(before, await count_rows(self.admin_dsn), rows_of(int(events[1])))
         return LimitSample(
-            rate=float(rate[1]), p50_ms=took[len(took) // 2] / 1e3, p99_ms=took[len(took) * 99 // 100] / 1e3
+            rate=float(rate[1]),
+            p50_ms=took[len(took) // 2] / 1e3,
+            p99_ms=took[len(took) * 99 // 100] / 1e3,
+            postgres_us=now.per_event(spent, int(events[1]))[1],
         )
 
     async def _pgbench(self, clients: int, seconds: float, log: Path) -> str:
@@ -96,7 +103,7 @@ def find_pgbench() -> str:
     return found
 
 
-async def open_limit(cluster: Cluster, customers: int) -> Limit:
+async def open_limit(cluster: Cluster, meter: Meter, customers: int) -> Limit:
     """Make the second database as a copy of the measured one."""
     admin = await connect(cluster.admin_dsn)
     await admin.execute(f"create database {DATABASE} owner troth_owner")
@@ -113,7 +120,7 @@ async def open_limit(cluster: Cluster, customers: int) -> Limit:
     finally:
         await source.close()
         await target.close()
-    return Limit(dsn=access.app_dsn, admin_dsn=admin_dsn, customers=customers, texts=texts)
+    return Limit(dsn=access.app_dsn, admin_dsn=admin_dsn, customers=customers, meter=meter, texts=texts)
 
 
 async def _copy(source: Connection, target: Connection, table: str) -> None:

@@ -46,7 +46,6 @@ class Sample:
     rate: float  # events a second
     p50_ms: float
     p99_ms: float
-    tenths: tuple[float, ...]  # the rate of each tenth of the run
     generator_us: float  # processor time of this process per request
 
 
@@ -150,7 +149,6 @@ class Generator:
             rate=sum(events for _, _, events in measured) / (end - begin),
             p50_ms=took[len(took) // 2] * 1e3,
             p99_ms=took[len(took) * 99 // 100] * 1e3,
-            tenths=tuple(_tenths(measured, begin)),
             generator_us=used / len(finished) * 1e6,
         )
 
@@ -164,14 +162,6 @@ def _events_in(answer: bytes) -> int:
         total, created, duplicates, rejected = (int(part.split(b":")[1]) for part in counts.rstrip(b"}").split(b","))
         return created if created == total and not duplicates and not rejected else 0
     return 0
-
-
-def _tenths(measured: list[tuple[float, float, int]], begin: float) -> Iterator[float]:
-    size = len(measured) // 10
-    for tenth in range(10 if size else 0):
-        part = measured[tenth * size : (tenth + 1) * size]
-        yield sum(events for _, _, events in part) / (part[-1][0] - begin)
-        begin = part[-1][0]
 
 
 def _requests(load: Load) -> Iterator[bytes]:

@@ -40,5 +40,6 @@ MEASURES = (
     Measure(name="rules", label="rule ÷ Decimal lambda, median rule (time)", must=1.0, aim=0.4, is_most=True),
     Measure(name="rules_worst", label="rule ÷ Decimal lambda, worst rule (time)", must=1.0, aim=0.4, is_most=True),
     Measure(name="drift", label="last ÷ first three tenths of the long load", must=0.85, aim=0.95),
+    Measure(name="drift_cost", label="the same of processor time per event", must=None, aim=None),
     Measure(name="memory", label="memory of the Python server, MB at most", must=200, aim=100, is_most=True),
 )

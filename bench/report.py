@@ -8,24 +8,25 @@ from statistics import median
 from bench.measures import MEASURES
 from bench.rounds import Line
 
-_POINT = "{:<26}{:>10}{:>9}{:>9}  {}"
+_POINT = "{:<26}{:>10}{:>9}{:>9}{:>11}{:>13}  {}"
+_COLUMNS = ("p50_ms", "p99_ms", "server_us", "postgres_us")
 _MEASURE = "{:<46}{:>8}{:>16}{:>8}{:>8}  {}"
 
 
 def points(rounds: Sequence[Sequence[Line]]) -> str:
-    """Medians over the rounds, in the order of measurement."""
+    """Medians over the rounds, in the order of measurement. µs: processor time per event."""
     labels = dict.fromkeys(line.label for line in rounds[0])
-    rows = [_POINT.format("point", "events/s", "p50 ms", "p99 ms", "")]
+    rows = [_POINT.format("point", "events/s", "p50 ms", "p99 ms", "server µs", "postgres µs", "")]
     for label in labels:
         same = [line for lines in rounds for line in lines if line.label == label]
         rate = f"{median(line.rate for line in same):,.0f}"
-        rows.append(_POINT.format(label, rate, *(_middle(same, name) for name in ("p50_ms", "p99_ms")), same[-1].note))
+        rows.append(_POINT.format(label, rate, *(_middle(same, name) for name in _COLUMNS), same[-1].note))
     return "\n".join(rows)
 
 
 def _middle(lines: Sequence[Line], name: str) -> str:
     values = [value for line in lines if (value := getattr(line, name)) is not None]
-    return f"{median(values):.2f}" if values else ""
+    return _number(median(values)) if values else ""
 
 
 def measures(found: Sequence[Mapping[str, float]]) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from statistics import mean
 
 from bench.copying import copy_rate
 from bench.limit import Limit
-from bench.load import Sample
 from bench.rows import assert_rows, connect, count_rows, rows_of
 from bench.server import TROTH, Server
 from bench.traffic import CSV_HEADER, Traffic, csv_rows
@@ -48,6 +47,8 @@ class Line:
     rate: float  # events a second
     p50_ms: float | None = None
     p99_ms: float | None = None
+    server_us: float | None = None  # processor time per event: of the server,
+    postgres_us: float | None = None  # of PostgreSQL
     note: str = ""
 
 
@@ -81,22 +82,36 @@ class Stage:
 
     async def _limit(self, clients: int) -> Line:
         sample = await self.limit.run(clients, self.scale.seconds)
-        return Line(label=f"CTE at {clients}", rate=sample.rate, p50_ms=sample.p50_ms, p99_ms=sample.p99_ms)
+        return Line(
+            label=f"CTE at {clients}",
+            rate=sample.rate,
+            p50_ms=sample.p50_ms,
+            p99_ms=sample.p99_ms,
+            postgres_us=sample.postgres_us,
+        )
 
     async def _http(self, connections: int) -> Line:
-        sample = await self._load(connections, "single")
-        label = f"single, {connections} connection{'s' * (connections > 1)}"
-        return _line(label, sample, f"generator {sample.generator_us:.0f} µs a request")
+        line = await self._load(connections, "single")
+        return replace(line, label=f"single, {connections} connection{'s' * (connections > 1)}")
 
     async def _bulk(self) -> Line:
-        sample = await self._load(BULK_CONNECTIONS, "bulk")
-        return _line("bulk of 1,000", sample, f"{BULK_CONNECTIONS} connections; times are of whole requests")
+        line = await self._load(BULK_CONNECTIONS, "bulk")
+        return replace(line, label="bulk of 1,000", note=f"{BULK_CONNECTIONS} connections; times are of whole requests")
 
-    async def _load(self, connections: int, kind: str) -> Sample:
-        before = await count_rows(self.dsn)
+    async def _load(self, connections: int, kind: str) -> Line:
+        before, spent = await count_rows(self.dsn), self.limit.meter.read()
         sample = self.server.load(self.scale.customers, connections, kind=kind, seconds=self.scale.seconds)
+        server_us, postgres_us = self.limit.meter.read().per_event(spent, sample.recorded)
         assert_rows(before, await count_rows(self.dsn), rows_of(sample.recorded))
-        return sample
+        return Line(
+            label=kind,
+            rate=sample.rate,
+            p50_ms=sample.p50_ms,
+            p99_ms=sample.p99_ms,
+            server_us=server_us,
+            postgres_us=postgres_us,
+            note=f"generator {sample.generator_us:.0f} µs a request",
+        )
 
     async def _copy(self, connections: int) -> Line:
         rate = await copy_rate(self.limit, self.scale.copied, connections)
@@ -118,10 +133,6 @@ class Stage:
         return Line(
             label="import", rate=self.scale.imported / told["seconds"], note=f"{self.scale.imported:,} CSV rows"
         )
-
-
-def _line(label: str, sample: Sample, note: str) -> Line:
-    return Line(label=label, rate=sample.rate, p50_ms=sample.p50_ms, p99_ms=sample.p99_ms, note=note)
 
 
 def ratios(lines: list[Line]) -> Ratios:

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.load import Load, Sample
+from bench.meter import Meter
 from troth.embedded.postgres import Cluster, running_cluster
 
 HERE = Path(__file__).resolve().parent
@@ -61,6 +62,10 @@ class Server:
         found = re.search(r"VmHWM:\s+(\d+) kB", status)
         assert found is not None
         return int(found[1]) * 1024 / 1e6
+
+    def meter(self, cluster: Cluster) -> Meter:
+        postmaster = (cluster.folder.server / "postmaster.pid").read_text().partition("\n")[0]
+        return Meter(server=self.process.pid, postmaster=int(postmaster))
 
     @asynccontextmanager
     async def cluster(self) -> AsyncIterator[Cluster]:
