@@ -41,7 +41,8 @@ class Server:
 
     def load(self, customers: int, connections: int, **options: object) -> Sample:
         """Run the load generator against it, to the end. Raises when a request was answered otherwise than created."""
-        load = Load(port=self.port, key=self.key, customers=customers, connections=connections, **options)  # type: ignore[arg-type]
+        pool = {"customers": customers, "connections": connections}
+        load = Load(port=self.port, key=self.key, **pool, **options)  # type: ignore[arg-type]
         done = subprocess.run(
             [sys.executable, "-m", "bench.load"],
             input=json.dumps(asdict(load)),
