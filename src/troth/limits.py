@@ -54,6 +54,7 @@ COMMIT_SECONDS = 15  # without an answer to COMMIT the batch is looked up and ru
 ROLLBACK_SECONDS = 5
 RETRY_PAUSE_SECONDS = 0.02  # doubled after each try
 RETRY_PAUSE_SECONDS_MAX = 1.0
+NAME_TRIES = 10  # of a batch whose customers are renamed or erased meanwhile
 CAUSED_DEPTH = 5
 LOTS_PAGE = 100
 PROGRAMS_KEPT = 50  # compiled revisions in one process

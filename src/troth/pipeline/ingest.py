@@ -101,6 +101,7 @@ class Ingest:
         given_back = {key: value for work in claimed.fresh if _is_refused(work) for key, value in work.claims.items()}
         if given_back:
             await batch.give_back(connection, given_back)
+        await _forget_unrecorded(connection, parties.values())
         await ledger.write(connection)
         return claimed.waiting
 
@@ -162,6 +163,13 @@ def admit(works: list[Work], customers: Names, book: Book) -> list[Work]:
             detail = "the program does not create customers from events; create this one first"
             work.outcome = Rejected((Problem("/customer", "unknown_customer", detail),))
     return [work for work in works if work.outcome is None]
+
+
+async def _forget_unrecorded(connection: Connection, parties: Iterable[Party]) -> None:
+    """A new customer of whom every event was refused is nobody yet."""
+    nobody = [party.row for party in parties if not party.row.state.seq]
+    if nobody:
+        await batch.forget_customers(connection, nobody)
 
 
 async def _accompany(companion: Companion, connection: Connection) -> None:

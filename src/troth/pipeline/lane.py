@@ -63,7 +63,7 @@ class Lane:
     async def _persist(self, works: list[Work], companion: Companion | None) -> list[Work]:
         """Try until the transaction is through, for at most RETRY_SECONDS."""
         give_up_at = time.monotonic() + limits.RETRY_SECONDS
-        pause = limits.RETRY_PAUSE_SECONDS
+        pause, names_left = limits.RETRY_PAUSE_SECONDS, limits.NAME_TRIES
         while True:
             try:
                 book = await self._books.live()
@@ -72,7 +72,10 @@ class Lane:
             except StaleBook:
                 await self._books.refresh()
             except NameChanged:
-                pass
+                names_left -= 1
+                if not names_left:
+                    raise
+                await asyncio.sleep(limits.RETRY_PAUSE_SECONDS)
             except Exception as error:
                 if not is_transient(error):
                     raise

@@ -149,6 +149,13 @@ async def add_customers(connection: Connection, rows: Sequence[CustomerRow]) -> 
     return added
 
 
+async def forget_customers(connection: Connection, rows: Sequence[CustomerRow]) -> None:
+    """Undo `add_customers` for these, in the same transaction."""
+    keys = [row.personal_key for row in rows]
+    names, ids = [row.external_id for row in rows], [row.id for row in rows]
+    await connection.execute(SQL["forget_customers"], [row.bucket for row in rows], keys, names, ids)
+
+
 async def lock_customers(connection: Connection, named: Mapping[UUID, tuple[int, str]]) -> dict[UUID, CustomerRow]:
     """Lock customers in sorted order, then read what belongs to them. In: id → (bucket, external id)."""
     return await _read(connection, "lock_customers", named)

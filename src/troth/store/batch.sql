@@ -47,6 +47,15 @@ returning customer_id
 insert into personal_keys (bucket, id, sealed)
 select * from unnest($1::smallint[], $2::uuid[], $3::bytea[])
 
+-- name: forget_customers
+-- Takes back names and keys that this transaction gave, when none of their events was recorded.
+with forgotten_keys as (
+    delete from personal_keys k using unnest($1::smallint[], $2::uuid[]) as new(bucket, id)
+    where k.bucket = new.bucket and k.id = new.id
+)
+delete from identities i using unnest($1::smallint[], $3::text[], $4::uuid[]) as new(bucket, external_id, customer_id)
+where i.bucket = new.bucket and i.external_id = new.external_id and i.customer_id = new.customer_id
+
 -- name: lock_customers
 -- Locks in sorted order and reads the rows as they are once locked.
 select c.bucket, c.id, c.created_at, c.seq, c.tier, c.tier_since, c.orders, c.counts, c.attributes, c.tags,
