@@ -76,6 +76,12 @@ def test_points_past_their_date_are_posted_available_and_expired_at_once(occurre
     assert judge.state.due_at is None
 
 
+def test_points_that_end_at_this_very_moment_are_gone() -> None:
+    judge = judge_of(document(rule("10"), **YEARLY))
+    judge.send(now=moment("2026-11-20T00:00Z"), at=moment("2025-11-19T10:00Z"), amount="1")
+    assert (judge.balance, judge.open_lots) == (0, [])
+
+
 def lot(serial: int, ends: str, wallet: str = "points", remaining: int = 10, earned: str = "2025-01-01T00:00Z") -> Lot:
     return Lot(
         event_id=type(EVENT)(int=serial),
