@@ -82,7 +82,9 @@ def test_points_that_end_at_this_very_moment_are_gone() -> None:
     assert (judge.balance, judge.open_lots) == (0, [])
 
 
-def lot(serial: int, ends: str, wallet: str = "points", remaining: int = 10, earned: str = "2025-01-01T00:00Z") -> Lot:
+def lot(
+    serial: int, ends: str, *, wallet: str = "points", remaining: int = 10, earned: str = "2025-01-01T00:00Z"
+) -> Lot:
     return Lot(
         event_id=type(EVENT)(int=serial),
         n=0,
@@ -101,10 +103,10 @@ def test_expiry_is_grouped_by_day_and_wallet_in_order() -> None:
     wallets = [{"id": "points"}]
     book = judge_of(document(wallets=wallets)).book
     made = [
-        lot(1, "2026-02-01T00:00Z", "points"),
-        lot(2, "2026-01-01T00:00Z", "stars"),
-        lot(3, "2026-01-01T00:00Z", "points", earned="2025-01-02T00:00Z"),
-        lot(4, "2026-01-01T00:00Z", "points", earned="2025-01-01T00:00Z"),
+        lot(1, "2026-02-01T00:00Z", wallet="points"),
+        lot(2, "2026-01-01T00:00Z", wallet="stars"),
+        lot(3, "2026-01-01T00:00Z", wallet="points", earned="2025-01-02T00:00Z"),
+        lot(4, "2026-01-01T00:00Z", wallet="points", earned="2025-01-01T00:00Z"),
     ]
     assert [[found.event_id.int for found in day] for day in by_expiry_day(made, book)] == [[4, 3], [2], [1]]
 
