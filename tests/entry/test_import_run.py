@@ -103,7 +103,6 @@ async def test_each_customer_keeps_the_order_of_the_file(database: DatabaseAcces
         assert set(watched.sizes) == {CHUNK}
 
 
-@pytest.mark.xfail(reason="the batcher asks for the live program before it enqueues what stands beside a refused event")
 async def test_rejected_rows_do_not_change_the_order_of_others(database: DatabaseAccess) -> None:
     def source() -> Iterator[Row]:
         for row in rows(4 * CHUNK * limits.IMPORT_CHUNKS_IN_FLIGHT, customers=37):

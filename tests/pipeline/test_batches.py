@@ -164,7 +164,7 @@ async def test_full_queues_refuse_whole_calls(database: TestDatabase) -> None:
 
 
 async def test_queue_events_is_the_default_bound(shop: Shop) -> None:
-    assert shop.engine.batcher.queue_events_max == limits.QUEUE_EVENTS
+    assert shop.engine.batcher.queues.events_max == limits.QUEUE_EVENTS
 
 
 async def test_what_was_taken_in_is_finished_before_the_end(database: TestDatabase) -> None:

@@ -1,0 +1,154 @@
+"""Queues: one per lane, bounded, with no linger. A lane takes what waits, up to BATCH_EVENTS, and runs it at once.
+
+An event's lane follows from its customer, so one customer's events keep the order in which they were put.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from troth import limits
+from troth.core.ids import bucket_of
+from troth.pipeline.ingest import Companion
+from troth.pipeline.lane import Lane
+from troth.pipeline.outcome import Overloaded, Problem, Rejected
+from troth.pipeline.work import Work
+
+
+class Group(msgspec.Struct, eq=False):
+    """Works of one caller for one lane, settled together."""
+
+    works: list[Work]
+    done: asyncio.Future[None]
+    companion: Companion | None = None
+
+
+class BatchStatistics(msgspec.Struct):
+    """What the lanes did so far, for /metrics."""
+
+    batches: int = 0
+    events: int = 0
+    seconds: float = 0.0
+
+
+class Queues:
+    """The queues of one process and the tasks that empty them."""
+
+    def __init__(self, lanes: Sequence[Lane], *, events_max: int) -> None:
+        self.statistics = BatchStatistics()
+        self.events_max = events_max  # waiting, per lane
+        self._lanes = lanes
+        self._queues: list[deque[Group]] = [deque() for _ in lanes]
+        self._wakes = [asyncio.Event() for _ in lanes]
+        self._waiting = [0] * len(lanes)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closing = False
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._serve(place)) for place in range(len(self._lanes))]
+
+    async def stop(self) -> None:
+        """Finish what was put in, then end the lanes."""
+        self._closing = True
+        for wake in self._wakes:
+            wake.set()
+        await asyncio.gather(*self._tasks)
+        for lane in self._lanes:
+            await lane.close()
+
+    @property
+    def waiting_events(self) -> int:
+        return sum(self._waiting)
+
+    def put(self, works: list[Work], companion: Companion | None = None) -> list[Group]:
+        """Put works in line, all or none; await the groups with `finish`. Raises Overloaded."""
+        if self._closing:
+            raise Overloaded("The server is stopping", retry_seconds=5)
+        parts: dict[int, list[Work]] = {}
+        for work in works:
+            place = 0 if companion else bucket_of(work.valid.customer) % len(self._lanes)
+            parts.setdefault(place, []).append(work)
+        if companion is not None:
+            parts.setdefault(0, [])
+        if any(self._waiting[place] + len(part) > self.events_max for place, part in parts.items()):
+            raise Overloaded("Too many events are waiting")
+        if companion is not None:
+            return [self._put(0, parts[0], companion)]
+        size = limits.BATCH_EVENTS
+        return [
+            self._put(place, part[first : first + size])
+            for place, part in parts.items()
+            for first in range(0, len(part), size)
+        ]
+
+    def _put(self, place: int, works: list[Work], companion: Companion | None = None) -> Group:
+        group = Group(works, asyncio.get_running_loop().create_future(), companion)
+        self._queues[place].append(group)
+        self._waiting[place] += len(works)
+        self._wakes[place].set()
+        return group
+
+    async def _serve(self, place: int) -> None:
+        """A lane's life: take what waits, run it, answer; until closing and nothing waits."""
+        wake, queue = self._wakes[place], self._queues[place]
+        while True:
+            if not queue:
+                if self._closing:
+                    return
+                wake.clear()
+                await wake.wait()
+                continue
+            groups = _take(queue)
+            self._waiting[place] -= sum(len(group.works) for group in groups)
+            await self._run(self._lanes[place], groups)
+
+    async def _run(self, lane: Lane, groups: list[Group]) -> None:
+        works = [work for group in groups for work in group.works]
+        started = time.monotonic()
+        try:
+            await lane.run(works, groups[0].companion)
+        except Exception as error:
+            for group in groups:
+                if not group.done.cancelled():
+                    group.done.set_exception(error)
+        else:
+            for group in groups:
+                if not group.done.cancelled():
+                    group.done.set_result(None)
+        self.statistics.batches += 1
+        self.statistics.events += len(works)
+        self.statistics.seconds += time.monotonic() - started
+
+
+async def finish(groups: list[Group]) -> None:
+    """Wait for all groups of one caller. When some fail and others are stored, the failed events say so themselves."""
+    failures = await asyncio.gather(*(group.done for group in groups), return_exceptions=True)
+    errors = [failure for failure in failures if failure is not None]
+    if errors and len(errors) == len(groups):
+        raise errors[0]
+    for group, failure in zip(groups, failures, strict=True):
+        if failure is not None:
+            for work in group.works:
+                work.outcome = unavailable(failure)
+
+
+def unavailable(failure: BaseException) -> Rejected:
+    """The outcome of an event whose neighbours were stored while it was not."""
+    return Rejected((Problem("", "unavailable", f"{failure} Other events of this batch were stored."),))
+
+
+def _take(queue: deque[Group]) -> list[Group]:
+    """The groups of the next batch: at least one, at most BATCH_EVENTS events; a companion stays alone."""
+    groups = [queue.popleft()]
+    size = len(groups[0].works)
+    while queue and groups[0].companion is None and queue[0].companion is None:
+        size += len(queue[0].works)
+        if size > limits.BATCH_EVENTS:
+            break
+        groups.append(queue.popleft())
+    return groups
