@@ -18,7 +18,7 @@ from troth.core.record import show_after
 from troth.core.rules import RuleBook
 from troth.core.state import CustomerState
 from troth.core.tiers import held_level
-from troth.store.batch import CustomerRow, load_due, read_customers
+from troth.store.batch import CustomerRow, load_due, read
 from troth.store.events import CustomerPersonal
 from troth.store.pool import Connection
 from troth.store.reads import CustomerKey
@@ -71,10 +71,10 @@ class CustomerPage(msgspec.Struct, frozen=True, kw_only=True):
 
 async def customer_items(connection: Connection, keys: list[CustomerKey], book: RuleBook) -> list[CustomerItem]:
     """These customers, in this order."""
-    rows = await read_customers(connection, {key.id: (key.bucket, key.external_id) for key in keys})
+    rows = (await read(connection, [key.external_id for key in keys])).rows if keys else {}
     found = []
     for key in keys:
-        row = rows.get(key.id)
+        row = rows.get(key.external_id)
         if row is not None:
             found.append(_item(row, await _now(connection, row, book), book))
     return found
@@ -82,8 +82,8 @@ async def customer_items(connection: Connection, keys: list[CustomerKey], book: 
 
 async def load_profile(vault: Vault | None, connection: Connection, key: CustomerKey, book: RuleBook) -> Profile | None:
     """The customer's profile, without a vault the redacted one; None when the customer went away meanwhile."""
-    row = (await read_customers(connection, {key.id: (key.bucket, key.external_id)})).get(key.id)
-    if row is None or not row.is_named:
+    row = (await read(connection, [key.external_id])).rows.get(key.external_id)
+    if row is None:
         return None
     state = await _now(connection, row, book)
     return Profile(

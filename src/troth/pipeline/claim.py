@@ -17,7 +17,7 @@ from troth.pipeline.books import Book, Books
 from troth.pipeline.outcome import Applied, Conflict, Duplicate, Outcome, RawEvent, Rejected
 from troth.pipeline.work import Work
 from troth.store import batch
-from troth.store.batch import Names
+from troth.store.batch import Found, Names
 from troth.store.events import StoredEvent, fetch_events
 from troth.store.pool import Connection
 from troth.store.vault import Vault
@@ -27,6 +27,7 @@ from troth.store.vault import Vault
 class Claimed:
     """The works of a batch after the claims; what is in neither list has its outcome."""
 
+    versions: dict[UUID, int]  # of the customers' rows, now locked
     fresh: list[Work]  # ours to judge
     waiting: list[Work]  # their reference or order belongs to an earlier one of this batch
 
@@ -38,13 +39,14 @@ class Claims:
         self._books = books
         self._vault = vault
 
-    async def claim(self, connection: Connection, works: Sequence[Work], customers: Names) -> Claimed:
-        """Claim for every work; settle those whose reference, or whose order, is recorded."""
+    async def claim(self, connection: Connection, works: Sequence[Work], found: Found) -> Claimed:
+        """Claim for every work and lock the known customers; settle works whose reference, or order, is recorded."""
         owners, twins = _first_of_each(works)
         wanted = {key: event_id for work in owners for key, event_id in work.claims.items()}
-        recorded = await batch.claim(connection, wanted)
+        claimed = await batch.claim(connection, wanted, list(found.rows.values()))
+        recorded, customers = claimed.recorded, found.names
         if not recorded:
-            return Claimed(fresh=owners, waiting=twins)
+            return Claimed(versions=claimed.versions, fresh=owners, waiting=twins)
         stored = await fetch_events(connection, self._vault, set(recorded.values()))
         customers = await _resolve_rest(connection, works, customers)
         fresh = [work for work in owners if work.reference_key not in recorded and work.order_key not in recorded]
@@ -56,7 +58,8 @@ class Claims:
             if work.outcome is None and work.order_key in recorded:
                 assert work.order_key is not None
                 work.outcome = await self._known_order(connection, work, stored[recorded[work.order_key]], customers)
-        return Claimed(fresh=fresh, waiting=[work for work in twins if work.outcome is None])
+        waiting = [work for work in twins if work.outcome is None]
+        return Claimed(versions=claimed.versions, fresh=fresh, waiting=waiting)
 
     async def look_up(self, connection: Connection, work: Work, customers: Names) -> None:
         """Like `claim` for one work, but reads only: for previews."""

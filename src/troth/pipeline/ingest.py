@@ -1,4 +1,4 @@
-"""One batch, one transaction: resolve → name → claim → customers → load → decide → write → commit.
+"""One batch, one transaction: read → name → claim and lock → decide → write → commit. Five round trips.
 
 In: validated works, on a connection of one's own. Out: every work has its outcome, or waits for a twin's verdict.
 Nothing is left behind when anything fails; running the same works again, with the same ids, is harmless.
@@ -27,7 +27,7 @@ from troth.pipeline.outcome import Applied, Problem, Rejected
 from troth.pipeline.work import Work
 from troth.pipeline.write import Ledger, Party
 from troth.store import batch
-from troth.store.batch import CustomerRow, Names
+from troth.store.batch import CustomerRow, Found, Names
 from troth.store.pool import Connection, is_transient
 from troth.store.vault import Vault
 
@@ -79,13 +79,13 @@ class Ingest:
         if not works:
             return []
         names = list(dict.fromkeys(work.valid.customer for work in works))
-        resolved = await batch.resolve(connection, names)
-        if resolved.live != book.revision:
+        found = await batch.read(connection, names)
+        if found.live != book.revision:
             raise StaleBook
-        name_works(works, resolved.customers)
-        claimed = await self.claims.claim(connection, works, resolved.customers)
-        fresh = admit(claimed.fresh, resolved.customers, book)
-        parties = await self._parties(connection, fresh, resolved.customers)
+        name_works(works, found.names)
+        claimed = await self.claims.claim(connection, works, found)
+        fresh = admit(claimed.fresh, found.names, book)
+        parties = await self._parties(connection, fresh, found, claimed.versions)
         await load_uses(connection, fresh, parties, book.rules)
         ledger = Ledger(book.rules)
         now = present()
@@ -107,22 +107,33 @@ class Ingest:
 
     # Customers
 
-    async def _parties(self, connection: Connection, works: Sequence[Work], customers: Names) -> dict[str, Party]:
-        """Every customer of the batch, locked: new ones by naming them, known ones by their row."""
-        names = list(dict.fromkeys(work.valid.customer for work in works))
-        parties = await self._add_new(connection, [work for work in works if work.valid.customer not in customers])
-        known = [name for name in names if name not in parties]
-        if any(name not in customers for name in known):  # taken by somebody else just now
-            customers = {**customers, **(await batch.resolve(connection, known)).customers}
-        if not known:
-            return parties
-        named = {customers[name][0]: (customers[name][1], name) for name in known}
-        for row in (await batch.lock_customers(connection, named)).values():
-            row.state = await batch.load_due(connection, row, present())
-            parties[row.external_id] = self._known_party(row)
-        if any(name not in parties for name in known):
-            raise NameChanged
+    async def _parties(
+        self, connection: Connection, works: Sequence[Work], found: Found, versions: dict[UUID, int]
+    ) -> dict[str, Party]:
+        """Every customer of the batch, locked and current: new ones by naming them, known ones as they were read.
+
+        Who was changed between the read and the lock, or named by somebody else meanwhile, is read again.
+        """
+        parties = await self._add_new(connection, [work for work in works if work.valid.customer not in found.rows])
+        again = []
+        for name in dict.fromkeys(work.valid.customer for work in works):
+            row = found.rows.get(name)
+            if row is not None and versions.get(row.id) == row.version:
+                parties[name] = await self._known_party(connection, row)
+            elif name not in parties:
+                again.append(name)
+        if again:
+            parties |= await self._read_again(connection, again)
         return parties
+
+    async def _read_again(self, connection: Connection, names: Sequence[str]) -> dict[str, Party]:
+        """Lock these customers by what their names say now, and read them under the lock."""
+        found = await batch.read(connection, names)
+        locked = await batch.claim(connection, {}, list(found.rows.values()))
+        found = await batch.read(connection, names)
+        if any(name not in found.rows or found.rows[name].id not in locked.versions for name in names):
+            raise NameChanged
+        return {name: await self._known_party(connection, row) for name, row in found.rows.items()}
 
     async def _add_new(self, connection: Connection, works: Sequence[Work]) -> dict[str, Party]:
         """Parties for the new names that nobody else has taken meanwhile."""
@@ -141,11 +152,12 @@ class Ingest:
         row = CustomerRow(
             id=customer_id, bucket=bucket, external_id=name, state=state, personal_key=key_id, sealed_key=sealed
         )
-        return Party(row=row, key=key, before=state)
+        return Party(row=row, key=key, before=state, is_new=True)
 
-    def _known_party(self, row: CustomerRow) -> Party:
-        if not row.is_named or row.personal_key is None or row.sealed_key is None:
+    async def _known_party(self, connection: Connection, row: CustomerRow) -> Party:
+        if row.personal_key is None or row.sealed_key is None:
             raise NameChanged
+        row.state = await batch.load_due(connection, row, present())
         return Party(row=row, key=self.vault.open_key(row.personal_key, row.sealed_key), before=row.state)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from uuid import UUID
 
 from troth.core.decide import decide
 from troth.core.explain import explain
@@ -34,33 +33,28 @@ class Preview:
         if isinstance(valid, Refused):
             return Rejected(valid.problems)
         work = Work(valid=valid, revision=book.revision)
-        resolved = await batch.resolve(connection, [valid.customer])
-        if resolved.live != book.revision:
+        found = await batch.read(connection, [valid.customer])
+        if found.live != book.revision:
             return await self.run(connection, raw, await self.books.refresh())
-        name_works([work], resolved.customers)
-        await self.claims.look_up(connection, work, resolved.customers)
+        name_works([work], found.names)
+        await self.claims.look_up(connection, work, found.names)
         if work.outcome is None:
-            admit([work], resolved.customers, book)
+            admit([work], found.names, book)
         if work.outcome is not None:
             return work.outcome
-        party = await _read_party(connection, work, resolved.customers.get(valid.customer))
+        party = await _party(connection, work, found.rows.get(valid.customer))
         return await _judge(connection, work, party, book.rules)
 
 
-async def _read_party(connection: Connection, work: Work, known: tuple[UUID, int] | None) -> Party:
+async def _party(connection: Connection, work: Work, row: CustomerRow | None) -> Party:
     """The customer as it is now; an unknown one as it would begin."""
-    name = work.valid.customer
-    if known is not None:
-        customer_id, bucket = known
-        rows = await batch.read_customers(connection, {customer_id: (bucket, name)})
-        if customer_id in rows:
-            row = rows[customer_id]
-            row.state = await batch.load_due(connection, row, present())
-            return Party(row=row, key=None, before=row.state)
+    if row is not None:
+        row.state = await batch.load_due(connection, row, present())
+        return Party(row=row, key=None, before=row.state)
     assert work.id is not None
     state = CustomerState(created_at=work.event().recorded_at)
-    row = CustomerRow(id=work.id, bucket=0, external_id=name, state=state, personal_key=None)
-    return Party(row=row, key=None, before=state)
+    new = CustomerRow(id=work.id, bucket=0, external_id=work.valid.customer, state=state, personal_key=None)
+    return Party(row=new, key=None, before=state, is_new=True)
 
 
 async def _judge(connection: Connection, work: Work, party: Party, book: RuleBook) -> Outcome:

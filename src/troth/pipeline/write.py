@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from troth.core.builtin_types import PROFILE_TYPE
 from troth.core.calendar import show_time
 from troth.core.decide import Decision, Judged
 from troth.core.ids import reference_hash, show_id
@@ -19,9 +20,10 @@ from troth.core.record import CausedEvent, RecordedEvent, awards_of, net_points,
 from troth.core.rules import RuleBook
 from troth.core.state import CustomerState
 from troth.pipeline.work import Work
-from troth.store import batch
-from troth.store.batch import CustomerRow, EventRow, Written
+from troth.store import ledger
+from troth.store.batch import CustomerRow
 from troth.store.events import CustomerPersonal, Personal
+from troth.store.ledger import EventRow, Written
 from troth.store.pool import Connection
 from troth.store.vault import CustomerKey
 
@@ -34,6 +36,8 @@ class Party(msgspec.Struct, kw_only=True):
     row: CustomerRow
     key: CustomerKey | None  # None: read for a preview, nothing will be sealed
     before: CustomerState  # as loaded; tells what changed
+    is_new: bool = False
+    has_new_profile: bool = False
 
 
 class Ledger:
@@ -42,7 +46,17 @@ class Ledger:
     def __init__(self, book: RuleBook) -> None:
         self._book = book
         self._written = Written(
-            events=[], postings=[], lots=[], closed=[], customers=[], balances=[], uses=[], references=[]
+            revision=book.program.revision,
+            events=[],
+            postings=[],
+            lots=[],
+            closed=[],
+            customers=[],
+            new_customers=[],
+            profiles=[],
+            balances=[],
+            uses=[],
+            references=[],
         )
         self._touched: dict[UUID, Party] = {}
 
@@ -59,8 +73,10 @@ class Ledger:
         record = self._add_event(decision.judged, party, work)
         for judged in decision.judged.caused:
             self._add_event(judged, party, None)
-        if work.valid.personal_properties and work.valid.type.id == "profile":
-            _merge_personal(party, work.valid.personal_properties)
+        if work.valid.type.id == PROFILE_TYPE:
+            party.has_new_profile = True
+            if work.valid.personal_properties:
+                _merge_personal(party, work.valid.personal_properties)
         return record
 
     async def write(self, connection: Connection) -> None:
@@ -69,28 +85,37 @@ class Ledger:
             return
         written = self._written
         for party in self._touched.values():
-            self._finish(party)
             written.customers.append(party.row)
-        await batch.write(connection, written)
+            self._finish(party, len(written.customers))
+        await ledger.write(connection, written)
 
-    def _finish(self, party: Party) -> None:
-        """What changed of a customer beside its row."""
+    def _finish(self, party: Party, place: int) -> None:
+        """What changed of a customer: its wallets, its limit uses, its profile; of a new one everything."""
         row, state, before = party.row, party.row.state, party.before
-        if row.personal is None:
-            plain = CustomerPersonal(external_id=row.external_id)
-            row.personal = _key(party).seal(msgspec.json.encode(plain), row.id)
-        changed = (item for item in state.wallets.items() if before.wallets.get(item[0]) is not item[1])
-        self._written.balances.extend((row.id, wallet_id, wallet) for wallet_id, wallet in changed)
-        uses = (item for item in state.uses.items() if before.uses.get(item[0]) is not item[1])
-        self._written.uses.extend((row.id, key, use) for key, use in uses)
+        written = self._written
+        if party.is_new:
+            if row.personal is None:
+                plain = CustomerPersonal(external_id=row.external_id)
+                row.personal = _key(party).seal(msgspec.json.encode(plain), row.id)
+            written.new_customers.append(row)
+        elif party.has_new_profile:
+            written.profiles.append(row)
+        for wallet_id, wallet in state.wallets.items():
+            if before.wallets.get(wallet_id) is not wallet:
+                written.balances.append((place, wallet_id, wallet))
+        if state.uses:
+            written.uses.extend((row, key, use) for key, use in state.uses.items() if before.uses.get(key) is not use)
 
     def _add_event(self, judged: Judged, party: Party, work: Work | None) -> RecordedEvent:
         record = show_record(judged, party, work, self._book)
         row = self._event_row(judged, party, work, record)
         written = self._written
         written.events.append(row)
-        written.postings.extend((row, posting) for posting in judged.postings)
-        written.lots.extend((party.row.id, lot) for lot in judged.lots)
+        place = len(written.events)
+        for posting in judged.postings:
+            written.postings.append((place, posting))
+        for lot in judged.lots:
+            written.lots.append((place, lot))
         if work is None:
             written.references.append((_system_reference(judged, party), judged.event.id))
         return record
@@ -114,8 +139,6 @@ class Ledger:
             depth=event.depth,
             caused=len(judged.caused),
             points=record.points,
-            outcome="applied",
-            revision=self._book.program.revision,
             properties=event.properties,
             inputs=None if inputs is None else _encoder.encode(inputs).decode(),
             after=_encoder.encode({"wallets": record.wallets, "tier": record.tier}).decode(),
