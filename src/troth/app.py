@@ -32,6 +32,7 @@ from troth.embedded.access import DatabaseAccess
 from troth.engine import Engine, running_engine
 from troth.entry import bulk, commands
 from troth.entry import events as doors
+from troth.entry.doorway import Doorway
 from troth.entry.events import EventDoor, Pipeline
 from troth.pipeline.batcher import Batcher
 from troth.starter import starter_document
@@ -100,18 +101,19 @@ async def running_app(
 
 def build_app(parts: Parts) -> ASGIApp:
     """The whole application, observed."""
+    door = EventDoor(parts.pipeline, parts.access, parts.metrics, parts.reading)
     state = State(
         {
             "access": parts.access,
             "database": parts.database,
-            "events": EventDoor(parts.pipeline, parts.access, parts.metrics),
+            "events": door,
             "metrics": parts.metrics,
             "reading": parts.reading,
             "readiness": parts.readiness,
             "openapi": openapi_document,
         }
     )
-    return Observed(Browsers(_litestar(state)), parts.metrics)
+    return Observed(Browsers(Doorway(_litestar(state), door)), parts.metrics)
 
 
 @cache

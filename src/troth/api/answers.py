@@ -6,6 +6,7 @@ Must never: encode, compress or copy. What costs time is done before, once.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Self
 
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
@@ -26,6 +27,10 @@ class Answer(ASGIResponse):
         self.body = body
         self.media_type = media_type
         self.extra_headers = headers
+
+    def to_asgi_response(self, **_: object) -> Self:
+        """What Litestar asks the answer of an exception handler for."""
+        return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [*self.extra_headers]

@@ -25,6 +25,7 @@ from structlog.typing import FilteringBoundLogger, Processor
 LogForm = Literal["text", "json"]
 
 _REQUEST_ID = "troth.request_id"
+_ROUTE = "path_template"  # where Litestar puts it
 _FRAMES_MAX = 30
 _GATHERED_LINES = 200  # request lines written at once …
 _GATHERED_SECONDS = 0.1  # … or after this time
@@ -113,8 +114,13 @@ def log_fault(scope: Scope, error: BaseException) -> None:
 
 def route_of(scope: Scope) -> str:
     """The address with its parameters unfilled: a path may hold a customer's id."""
-    template = cast("MutableMapping[str, object]", scope).get("path_template")
+    template = cast("MutableMapping[str, object]", scope).get(_ROUTE)
     return template if isinstance(template, str) and template else "unknown"
+
+
+def set_route(scope: Scope, route: str) -> None:
+    """Names the address of a request that no router saw."""
+    cast("MutableMapping[str, object]", scope)[_ROUTE] = route
 
 
 def describe_fault(error: BaseException) -> dict[str, object]:

@@ -11,11 +11,12 @@ from http import HTTPStatus
 from typing import cast
 
 import msgspec
-from litestar import Request, Response
+from litestar import Request
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 from litestar.types import ExceptionHandlersMap, Scope
 
+from troth.api.answers import Answer
 from troth.api.logging import log_fault, request_id
 
 MEDIA_TYPE = "application/problem+json"
@@ -97,35 +98,39 @@ def not_found(what: str, name: str) -> ProblemError:
     return ProblemError(404, "not_found", f"There is no {what} {name!r}.")
 
 
-def problem_answer(problem: ProblemError, scope: Scope) -> Response[bytes]:
+def problem_answer(problem: ProblemError, scope: Scope) -> Answer:
     """The HTTP answer that carries `problem`."""
     body = msgspec.json.encode(problem.document(request_id(scope)))
-    return Response(body, status_code=problem.status, media_type=MEDIA_TYPE, headers=dict(problem.headers))
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in problem.headers.items()]
+    return Answer(problem.status, body, media_type=MEDIA_TYPE.encode("ascii"), headers=headers)
+
+
+def answer_to(error: Exception, scope: Scope) -> Answer:
+    """The answer to a request whose handler raised `error`; what no handler should raise is logged as our fault."""
+    if isinstance(error, ProblemError):
+        return problem_answer(error, scope)
+    log_fault(scope, error)
+    detail = "Troth failed on this request. The request id names it in the server's log."
+    return problem_answer(ProblemError(500, "internal_error", detail), scope)
 
 
 def exception_handlers() -> ExceptionHandlersMap:
     """What turns every exception that can leave a handler into a problem document."""
-    handlers = {ProblemError: _stated, HTTPException: _framework, Exception: _fault}
+    handlers = {HTTPException: _framework, Exception: _ours}
     return cast("ExceptionHandlersMap", handlers)
 
 
-def _stated(request: AnyRequest, error: ProblemError) -> Response[bytes]:
-    return problem_answer(error, request.scope)
+def _ours(request: AnyRequest, error: Exception) -> Answer:
+    return answer_to(error, request.scope)
 
 
-def _framework(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+def _framework(request: AnyRequest, error: HTTPException) -> Answer:
     if isinstance(error, ValidationException):
         return problem_answer(_invalid_parameters(error), request.scope)
     code = _CODES.get(error.status_code, "error")
     return problem_answer(
         ProblemError(error.status_code, code, _explain(request, error), headers=error.headers), request.scope
     )
-
-
-def _fault(request: AnyRequest, error: Exception) -> Response[bytes]:
-    log_fault(request.scope, error)
-    detail = "Troth failed on this request. The request id names it in the server's log."
-    return problem_answer(ProblemError(500, "internal_error", detail), request.scope)
 
 
 def _explain(request: AnyRequest, error: HTTPException) -> str:

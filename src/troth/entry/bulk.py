@@ -12,6 +12,7 @@ from typing import cast
 import msgspec
 from litestar import post
 from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope
 
 from troth import limits
 from troth.api.answers import Answer
@@ -23,6 +24,7 @@ from troth.entry.body import Headers, read_body
 from troth.entry.events import (
     EventDoor,
     EventRequest,
+    door_of,
     event_json,
     object_of,
     outcome_name,
@@ -55,13 +57,17 @@ _BULK = documented(
 @post("/v1/events/bulk", status_code=200, tags=["Events"], summary="Record up to 1,000 events", opt=_BULK)
 async def record_events(request: EventRequest) -> ASGIResponse:
     """Record up to 1,000 events. Each has a result of its own; bad ones spoil no others."""
-    door = cast("EventDoor", request.app.state["events"])
-    headers = dict(request.scope["headers"])
-    caller = await door.access.caller(request.scope, headers, "events:write")
-    body = await read_body(request.receive, headers, bytes_max=limits.BODY_BYTES_BULK)
-    sender = sender_of(request.scope, headers, caller, signed_id(headers, body, caller, door.replays))
+    return await record_bulk(door_of(request), request.scope, request.receive)
+
+
+async def record_bulk(door: EventDoor, scope: Scope, receive: Receive) -> Answer:
+    """Records the events of one bulk. Raises ProblemError when the bulk as a whole is refused."""
+    headers = dict(scope["headers"])
+    caller = await door.access.caller(scope, headers, "events:write")
+    body = await read_body(receive, headers, bytes_max=limits.BODY_BYTES_BULK)
+    sender = sender_of(scope, headers, caller, signed_id(headers, body, caller, door.replays))
     items = read_items(body, headers, door.reader)
-    return Answer(200, await _record(door, items, (caller, sender), request_id(request.scope)))
+    return Answer(200, await _record(door, items, (caller, sender), request_id(scope)))
 
 
 def read_items(body: bytes, headers: Headers, reader: JsonReader) -> list[Item]:

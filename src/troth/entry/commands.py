@@ -7,7 +7,6 @@ knows every value at any time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 import msgspec
 from litestar import patch, post
@@ -27,7 +26,7 @@ from troth.api.reading import reading_of
 from troth.core.builtin_types import PROFILE_TYPE
 from troth.core.coercion import Problem
 from troth.entry.body import read_body
-from troth.entry.events import EventDoor, EventRequest, outcome_name, overloaded, rejected
+from troth.entry.events import EventRequest, door_of, outcome_name, overloaded, rejected
 from troth.entry.senders import Fields, Sender, sender_of, signed_id
 from troth.pipeline.outcome import Applied, Conflict, Duplicate, Overloaded, RawEvent
 
@@ -82,7 +81,7 @@ async def change_customer(request: EventRequest, customer: FromPath[str]) -> ASG
 
 
 async def _read(request: EventRequest, *, known: tuple[str, ...]) -> tuple[Sender, Fields]:
-    door = _door(request)
+    door = door_of(request)
     headers = dict(request.scope["headers"])
     caller: Caller = await door.access.caller(request.scope, headers, "customers:write")
     body = await read_body(request.receive, headers, bytes_max=limits.BODY_BYTES_SINGLE)
@@ -97,7 +96,7 @@ async def _read(request: EventRequest, *, known: tuple[str, ...]) -> tuple[Sende
 
 async def _record(request: EventRequest, customer: object, fields: Fields, sender: Sender) -> None:
     """The profile event. Raises ProblemError when it is refused."""
-    door = _door(request)
+    door = door_of(request)
     raw = RawEvent(
         customer=customer,
         type=PROFILE_TYPE,
@@ -152,7 +151,3 @@ def _pointer(pointer: str) -> str:
 
 def _is_plain(customer: str) -> bool:
     return "\0" not in customer
-
-
-def _door(request: EventRequest) -> EventDoor:
-    return cast("EventDoor", request.app.state["events"])

@@ -13,6 +13,7 @@ import msgspec
 from litestar import Request, post
 from litestar.datastructures import State
 from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope
 
 from troth import limits
 from troth.api.answers import Answer
@@ -20,6 +21,7 @@ from troth.api.auth import Access, Caller
 from troth.api.metrics import Metrics
 from troth.api.openapi import documented, parameter
 from troth.api.problems import ErrorItem, ProblemError
+from troth.api.reading import Reading
 from troth.api.signatures import Replays
 from troth.core.record import RecordedEvent, encode_answer
 from troth.entry.body import Headers, read_body
@@ -57,19 +59,20 @@ class ReducedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class EventDoor:
     """The door for events of one process. Handlers find it in `app.state["events"]`."""
 
-    __slots__ = ("access", "metrics", "pipeline", "reader", "replays")
+    __slots__ = ("access", "metrics", "pipeline", "reader", "reading", "replays")
 
-    def __init__(self, pipeline: Pipeline, access: Access, metrics: Metrics) -> None:
+    def __init__(self, pipeline: Pipeline, access: Access, metrics: Metrics, reading: Reading) -> None:
         self.pipeline = pipeline
         self.access = access
         self.metrics = metrics
+        self.reading = reading
         self.reader = JsonReader()
         self.replays = Replays()
 
-    async def record(self, request: EventRequest) -> ASGIResponse:
+    async def record(self, scope: Scope, receive: Receive) -> Answer:
         """Records one event."""
-        names = asked_for(request.scope["query_string"])
-        caller, sender, fields = await self.read_one(request)
+        names = asked_for(scope["query_string"])
+        caller, sender, fields = await self.read_one(scope, receive)
         if names and caller.is_publishable:
             raise ProblemError(403, "forbidden", "A publishable key only sends events.")
         try:
@@ -80,14 +83,14 @@ class EventDoor:
         if isinstance(outcome, Applied | Duplicate):
             body = event_json(outcome, caller)
             if names:
-                body = await expand(body, names, outcome.record, request.app.state)
+                body = await expand(body, names, outcome.record, self.reading)
             return Answer(201 if isinstance(outcome, Applied) else 200, body)
         raise refusal(outcome, fields, sender)
 
-    async def preview(self, request: EventRequest) -> ASGIResponse:
+    async def preview(self, scope: Scope, receive: Receive) -> Answer:
         """Answers what the event would do. Nothing is stored."""
-        names = asked_for(request.scope["query_string"])
-        caller, sender, fields = await self.read_one(request)
+        names = asked_for(scope["query_string"])
+        caller, sender, fields = await self.read_one(scope, receive)
         if caller.is_publishable:
             raise ProblemError(403, "forbidden", "A publishable key only sends events.")
         try:
@@ -98,15 +101,14 @@ class EventDoor:
             return Answer(200, expand_preview(event_json(outcome, caller), names, outcome))
         if isinstance(outcome, Applied | Duplicate):
             body = event_json(outcome, caller)
-            return Answer(200, await expand(body, names, outcome.record, request.app.state) if names else body)
+            return Answer(200, await expand(body, names, outcome.record, self.reading) if names else body)
         raise refusal(outcome, fields, sender)
 
-    async def read_one(self, request: EventRequest) -> tuple[Caller, Sender, Fields]:
+    async def read_one(self, scope: Scope, receive: Receive) -> tuple[Caller, Sender, Fields]:
         """The caller, the sender and the fields of a single event. Raises ProblemError."""
-        scope = request.scope
         headers = dict(scope["headers"])
         caller = await self.access.caller(scope, headers, "events:write")
-        body = await read_body(request.receive, headers, bytes_max=limits.BODY_BYTES_SINGLE)
+        body = await read_body(receive, headers, bytes_max=limits.BODY_BYTES_SINGLE)
         sender = sender_of(scope, headers, caller, signed_id(headers, body, caller, self.replays))
         return caller, sender, self.fields(body, headers)
 
@@ -137,13 +139,13 @@ _PREVIEW = documented(body=EventBody, media_types=_FORMS, example=EXAMPLE, answe
 @post("/v1/events", status_code=201, tags=["Events"], summary="Record an event", opt=_ONE)
 async def record_event(request: EventRequest) -> ASGIResponse:
     """Record an event: rules judge it, points are posted, the answer says why."""
-    return await _door(request).record(request)
+    return await door_of(request).record(request.scope, request.receive)
 
 
 @post("/v1/events/preview", status_code=200, tags=["Events"], summary="Preview an event", opt=_PREVIEW)
 async def preview_event(request: EventRequest) -> ASGIResponse:
     """Tell what an event would do now. Nothing is stored."""
-    return await _door(request).preview(request)
+    return await door_of(request).preview(request.scope, request.receive)
 
 
 def object_of(document: Document) -> Fields:
@@ -214,7 +216,7 @@ def _is_form(body: bytes, headers: Headers) -> bool:
     return is_labelled and not body.lstrip().startswith(b"{")
 
 
-def _door(request: EventRequest) -> EventDoor:
+def door_of(request: EventRequest) -> EventDoor:
     return cast("EventDoor", request.app.state["events"])
 
 

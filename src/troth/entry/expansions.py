@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs
 
-from litestar.datastructures import State
-
 from troth.api.customers import profile_of
 from troth.api.event_wire import encode
 from troth.api.events import explanation, load_event
@@ -31,9 +29,8 @@ def asked_for(query: bytes) -> tuple[str, ...]:
     return names
 
 
-async def expand(answer: bytes, names: tuple[str, ...], record: RecordedEvent, state: State) -> bytes:
+async def expand(answer: bytes, names: tuple[str, ...], record: RecordedEvent, reading: Reading) -> bytes:
     """The answer with the parts that were asked for. In: a JSON object."""
-    reading: Reading = state["reading"]
     parts: dict[str, object] = {}
     if "explanation" in names:
         stored = await load_event(reading, record.id)
