@@ -160,7 +160,8 @@ def read_config(environment: Mapping[str, str], **chosen: object) -> Config:
     if problems:
         raise ConfigError("; ".join(problems))
     unknown = tuple(sorted(name for name in environment if name.startswith("TROTH_") and name not in settings))
-    return Config(**values, is_mode_explicit=bool(environment.get("TROTH_MODE")), unknown=unknown)  # type: ignore[arg-type]
+    values |= {"is_mode_explicit": bool(environment.get("TROTH_MODE", "").strip()), "unknown": unknown}
+    return Config(**values)  # type: ignore[arg-type]
 
 
 def _contradictions(values: Mapping[str, object]) -> list[str]:

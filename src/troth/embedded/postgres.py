@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import asyncpg
-
 from troth.embedded.account import EmbeddedPostgresError
 from troth.embedded.binaries import Binaries, find_binaries, read_binaries
 from troth.embedded.folder import Folder, claim, open_folder, socket_folder
@@ -28,8 +26,10 @@ from troth.embedded.options import Options
 from troth.embedded.process import find_postmaster
 from troth.embedded.server import Server
 from troth.embedded.setup import DATABASE, prepare_database, prepare_files
+from troth.store.pool import is_transient
 
 _POLL_SECONDS = 0.05
+_ENDING_SECONDS = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,9 @@ async def _join(folder: Folder) -> Cluster | None:
     cluster = Cluster(folder=folder, sockets=found.sockets, is_keeper=False)
     try:
         await prepare_database(cluster.admin_dsn)
-    except (OSError, asyncpg.OperatorInterventionError, asyncpg.PostgresConnectionError):
+    except Exception as error:
+        if not is_transient(error):
+            raise
         return None
     return cluster
 
@@ -113,9 +115,7 @@ async def _kept(folder: Folder, options: Options) -> AsyncIterator[Cluster]:
     server = Server(folder, binaries, options)
     watch: asyncio.Task[None] | None = None
     try:
-        await server.start()
-        cluster = Cluster(folder=folder, sockets=_sockets(folder), is_keeper=True)
-        await prepare_database(cluster.admin_dsn)
+        cluster = await _start(server, folder)
         watch = asyncio.create_task(server.keep_running())
         yield cluster
     finally:
@@ -124,6 +124,22 @@ async def _kept(folder: Folder, options: Options) -> AsyncIterator[Cluster]:
             with suppress(asyncio.CancelledError):
                 await watch
         await server.stop()
+
+
+async def _start(server: Server, folder: Folder) -> Cluster:
+    """Start until our database is there: a server killed a moment ago can look alive and still be ending."""
+    patience = time.monotonic() + _ENDING_SECONDS
+    while True:
+        await server.start()
+        cluster = Cluster(folder=folder, sockets=_sockets(folder), is_keeper=True)
+        try:
+            await prepare_database(cluster.admin_dsn)
+        except Exception as error:
+            if not is_transient(error) or time.monotonic() > patience:
+                raise
+            await asyncio.sleep(_POLL_SECONDS)
+        else:
+            return cluster
 
 
 def _binaries(folder: Folder, options: Options) -> Binaries:

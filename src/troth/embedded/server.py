@@ -40,11 +40,12 @@ class Server:
 
     async def start(self) -> None:
         """Return when the server takes connections; a live server of this cluster is adopted."""
-        adopted = find_postmaster(self._folder)
-        if adopted is not None:
-            self._pid, self._child = adopted.pid, None
+        found = find_postmaster(self._folder)
+        if found is not None:
+            if found.pid != self._pid:
+                self._pid, self._child = found.pid, None
+                logger.info("Adopting the running PostgreSQL, process %d", found.pid)
             if await self._becomes_ready():
-                logger.info("Adopted the running PostgreSQL, process %d", self._pid)
                 return
         patience = time.monotonic() + _PASSING_SECONDS
         while not await self._launched():
