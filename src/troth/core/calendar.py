@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from troth.core.program import Expiry, Window
@@ -53,12 +54,18 @@ def expires_at(expiry: Expiry, earned_at: datetime, zone: ZoneInfo) -> datetime 
     if expiry.kind == "never":
         return None
     assert expiry.kind == "months_after_earning", "publish refuses every other kind"
-    last = add_months(earned_at.astimezone(zone).date(), expiry.months)
-    if expiry.month_end:
+    return _end_after(expiry.months, expiry.month_end, earned_at.astimezone(zone).date(), zone)
+
+
+@lru_cache(maxsize=10_000)
+def _end_after(months: int, to_month_end: bool, day: date, zone: ZoneInfo) -> datetime:
+    last = add_months(day, months)
+    if to_month_end:
         last = last.replace(day=monthrange(last.year, last.month)[1])
     return end_of_day(last, zone)
 
 
+@lru_cache(maxsize=10_000)  # of a batch's moments most are the same: when it was recorded, when its points end
 def show_time(moment: datetime) -> str:
     """RFC 3339 in UTC, with a fraction only when there is one."""
     text = moment.astimezone(UTC).isoformat()[:-6]  # without +00:00

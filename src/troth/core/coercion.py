@@ -28,7 +28,7 @@ _TEN: tuple[int, ...] = tuple(10**power for power in range(64))
 _FLOAT_NOISE = 9  # decimal digits: a difference below 1e-9 is the noise of a binary float
 
 
-class Problem(msgspec.Struct, frozen=True):
+class Problem(msgspec.Struct, frozen=True, gc=False):
     """One thing wrong with an event: where (JSON pointer), which (stable code), and what to do."""
 
     pointer: str
@@ -85,7 +85,7 @@ def escape(name: str) -> str:
 # Numbers
 
 
-class _Bounds(msgspec.Struct, frozen=True):
+class _Bounds(msgspec.Struct, frozen=True, gc=False):
     minimum: int  # scaled
     maximum: int
 

@@ -27,7 +27,7 @@ from troth.core.state import CustomerState, Lot, Posting, Use, UseKey, apply_pos
 from troth.core.tiers import held_level, upgrade
 
 
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
+class Judged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One event with everything that is written because of it."""
 
     event: Event
@@ -208,7 +208,7 @@ def _enter_program(state: CustomerState, book: RuleBook) -> CustomerState:
     return msgspec.structs.replace(state, tier=level.id if level else None, tier_since=since)
 
 
-class _Effect(msgspec.Struct, frozen=True, kw_only=True):
+class _Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an event moves and uses up."""
 
     postings: tuple[Posting, ...]

@@ -14,7 +14,7 @@ from troth.core.program import EventType
 Outcome = Literal["applied", "waiting_for_order"]
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One fact about one customer. `values` follow the declared order of the type's properties."""
 
     id: UUID

@@ -14,7 +14,7 @@ from troth.core.inputs import Inputs
 from troth.core.rules import CompiledRule, RuleBook, Verdict, judge
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One sub-expression and its value."""
 
     start: int  # code point in the source, from 0
@@ -24,13 +24,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     value: object  # numbers as exact decimal text; null: missing
 
 
-class ExplainedExpression(msgspec.Struct, frozen=True, kw_only=True):
+class ExplainedExpression(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     source: str
     value: object
     steps: tuple[Step, ...]
 
 
-class ExplainedRule(msgspec.Struct, frozen=True, kw_only=True):
+class ExplainedRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One rule and its verdict. `award` is left out when the condition did not hold."""
 
     rule: str

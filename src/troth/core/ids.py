@@ -6,6 +6,7 @@ Everything random comes in as an argument. An id made here is final: it survives
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Literal
 from uuid import UUID
@@ -16,6 +17,7 @@ _SERIAL_BITS = 20  # ids derived from one id: 2^19 on either side
 RANDOM_BITS = 66  # 4 bits after the bucket, 62 behind the variant
 
 
+@lru_cache(maxsize=20_000)
 def bucket_of(text: str) -> int:
     """The bucket (0–255) that a new external id, or a hashed reference, falls into."""
     return sha256(text.encode()).digest()[0]

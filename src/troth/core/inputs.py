@@ -22,7 +22,7 @@ from troth.core.state import CustomerState
 Room = tuple[int | None, int | None]  # (times, points) that a limit leaves; None: not limited
 
 
-class Inputs(msgspec.Struct, frozen=True, kw_only=True):
+class Inputs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`values` by input name; `multiplier` of the tier held before; `rooms` per limited rule, one per limit."""
 
     values: Mapping[str, object]
@@ -30,7 +30,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     rooms: Mapping[str, tuple[Room, ...]] = {}
 
 
-class Reader(msgspec.Struct, frozen=True, kw_only=True):
+class Reader(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How one program reads a customer's state."""
 
     wallet: str  # the main wallet

@@ -17,7 +17,7 @@ from troth.core.ids import show_id
 from troth.core.state import CustomerState, Posting
 
 
-class Award(msgspec.Struct, frozen=True, kw_only=True):
+class Award(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one rule awarded."""
 
     rule: str
@@ -30,7 +30,7 @@ class Award(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: str | None  # first instant at which they are gone
 
 
-class CausedEvent(msgspec.Struct, frozen=True, kw_only=True):
+class CausedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event written in the same transaction because of another one."""
 
     id: str
@@ -39,7 +39,7 @@ class CausedEvent(msgspec.Struct, frozen=True, kw_only=True):
     awards: tuple[Award, ...]
 
 
-class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True):
+class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Everything the answer to an event says. `customer` and `reference` are null once the person is erased."""
 
     id: str

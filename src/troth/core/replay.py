@@ -29,7 +29,7 @@ from troth.core.state import CustomerState, Lot, Posting, apply_postings
 LotKey = tuple[UUID, int]  # earning event, number
 
 
-class PastEvent(msgspec.Struct, frozen=True, kw_only=True):
+class PastEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One recorded event with its postings, in stored form."""
 
     id: UUID
@@ -46,7 +46,7 @@ class PastEvent(msgspec.Struct, frozen=True, kw_only=True):
     postings: tuple[Posting, ...]
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class Difference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing that is not as it must be."""
 
     kind: str  # event, posting, inputs, after, due, customer, balance, lot, limit_use, reference

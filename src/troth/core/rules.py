@@ -29,7 +29,7 @@ Reason = Literal["applied", "disabled", "not_active", "condition_false", "nothin
 _MULTIPLIER_UNIT = 10**limits.MULTIPLIER_PLACES
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one rule makes of one event, and the first reason why it awards nothing if it does not."""
 
     rule: Rule
@@ -48,6 +48,7 @@ class CompiledRule:
     condition: Callable[[tuple[object, ...], Sequence[object]], object]
     formula: Callable[[tuple[object, ...], Sequence[object]], int]
     places: int  # of the formula's result
+    unit: int  # 10^places
     checked: tuple[Checked, Checked]  # condition and formula, for explanations
 
 
@@ -61,6 +62,7 @@ class TypeRules:
     rules: tuple[CompiledRule, ...]
     limited: tuple[Rule, ...]  # those with limits
     has_multiplier: bool  # any rule asks for the tier multiplier
+    has_groups: bool
 
     def arrange(self, values: Mapping[str, object]) -> list[object]:
         """Input values in slot order; what no rule reads stays None."""
@@ -80,6 +82,8 @@ class RuleBook:
     by_type: Mapping[str, TypeRules]  # only types that have rules
     expiries: Mapping[str, Expiry]  # wallet → its expiry
 
+    limited_types: frozenset[str]  # event types that have rules with limits
+
     @property
     def main_wallet(self) -> str:
         return self.program.wallets[0].id
@@ -91,11 +95,13 @@ def compile_rules(program: Program) -> RuleBook:
     readable = {field.name: field for field in profile.properties if not field.pii}
     zone = ZoneInfo(program.settings.time_zone)
     types = {rule.event_type for rule in program.rules}
+    by_type = {name: _compile_type(program, program.event_types[name]) for name in types}
     return RuleBook(
         program=program,
         zone=zone,
         reader=Reader(wallet=program.wallets[0].id, zone=zone, attributes=readable),
-        by_type={name: _compile_type(program, program.event_types[name]) for name in types},
+        by_type=by_type,
+        limited_types=frozenset(name for name, rules in by_type.items() if rules.limited),
         expiries={wallet.id: wallet.expiry for wallet in program.wallets},
     )
 
@@ -114,6 +120,7 @@ def _compile_type(program: Program, event_type: EventType) -> TypeRules:
         rules=tuple(_compile_rule(rule, *checks[rule.id]) for rule in rules),
         limited=tuple(rule for rule in rules if rule.limits),
         has_multiplier=any(rule.tier_multiplier for rule in rules),
+        has_groups=any(rule.group is not None for rule in rules),
     )
 
 
@@ -121,7 +128,12 @@ def _compile_rule(rule: Rule, condition: Checked, formula: Checked) -> CompiledR
     when: Compiled = compile_expression(condition)
     award: Compiled = compile_expression(formula)
     return CompiledRule(
-        rule=rule, condition=when.function, formula=award.function, places=award.places, checked=(condition, formula)
+        rule=rule,
+        condition=when.function,
+        formula=award.function,
+        places=award.places,
+        unit=10**award.places,
+        checked=(condition, formula),
     )
 
 
@@ -164,7 +176,7 @@ def judge(rules: TypeRules, event: Event, inputs: Inputs, rounding: RoundingMode
     """A verdict per rule of the event's type, in document order."""
     arranged = rules.arrange(inputs.values)
     verdicts = [_judge_rule(rule, event, arranged, (inputs, rounding)) for rule in rules.rules]
-    return _settle_groups(verdicts)
+    return _settle_groups(verdicts) if rules.has_groups else verdicts
 
 
 def _judge_rule(
@@ -180,7 +192,11 @@ def _judge_rule(
     inputs, rounding = context
     scaled = compiled.formula(event.values, arranged)
     multiplier = inputs.multiplier if rule.tier_multiplier and scaled > 0 else Decimal(1)
-    rounded = _round(scaled * int(multiplier * _MULTIPLIER_UNIT), 10**compiled.places * _MULTIPLIER_UNIT, rounding)
+    unit = compiled.unit
+    if multiplier == 1:
+        rounded = _round(scaled, unit, rounding)
+    else:
+        rounded = _round(scaled * int(multiplier * _MULTIPLIER_UNIT), unit * _MULTIPLIER_UNIT, rounding)
     base = Decimal(show_scaled(scaled, compiled.places))
     if rounded <= 0:
         return Verdict(rule=rule, reason="nothing_to_award", base=base, multiplier=multiplier)

@@ -16,7 +16,7 @@ import msgspec
 PointState = Literal["program", "pending", "available", "reserved", "spent", "expired", "debt", "forgiven"]
 
 
-class WalletState(msgspec.Struct, frozen=True):
+class WalletState(msgspec.Struct, frozen=True, gc=False):
     """Points per state; they sum to zero, since `program` is where points come from."""
 
     program: int = 0  # ≤ 0: what the program has given
@@ -41,7 +41,7 @@ class WalletState(msgspec.Struct, frozen=True):
 EMPTY_WALLET = WalletState()
 
 
-class Lot(msgspec.Struct, frozen=True, kw_only=True):
+class Lot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Points earned together that end together. Named by its earning event and a number."""
 
     event_id: UUID
@@ -53,7 +53,7 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
     remaining: int
 
 
-class Posting(msgspec.Struct, frozen=True, kw_only=True):
+class Posting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One movement of points between two states of a wallet."""
 
     n: int  # within its event
@@ -72,7 +72,7 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
     cap: str | None = None  # the limit that cut the award: `times day`, `points month`, …
 
 
-class Use(msgspec.Struct, frozen=True):
+class Use(msgspec.Struct, frozen=True, gc=False):
     """What a limited rule has used up in one period."""
 
     times: int = 0
@@ -83,7 +83,7 @@ NO_USE = Use()
 UseKey = tuple[str, str]  # rule, period
 
 
-class CustomerState(msgspec.Struct, frozen=True, kw_only=True):
+class CustomerState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     created_at: datetime  # when first recorded
     seq: int = 0
     tier: str | None = None
@@ -114,13 +114,15 @@ def apply_postings(wallets: Mapping[str, WalletState], postings: tuple[Posting, 
 
 def move(wallet: WalletState, posting: Posting) -> WalletState:
     """One movement. Leaving or entering the states of `lifetime` changes `qualifying` alike."""
-    parts: dict[str, int] = {state: getattr(wallet, state) for state in WalletState.__struct_fields__}
-    parts[posting.from_state] -= posting.points
-    parts[posting.to_state] += posting.points
-    counted = (posting.to_state not in _OUTSIDE) - (posting.from_state not in _OUTSIDE)
+    left, entered = posting.from_state, posting.to_state
+    changes: dict[str, int] = {
+        left: getattr(wallet, left) - posting.points,
+        entered: getattr(wallet, entered) + posting.points,
+    }
     if posting.qualifying:
-        parts["qualifying"] += counted * posting.points
-    return WalletState(**parts)
+        counted = (entered not in _OUTSIDE) - (left not in _OUTSIDE)
+        changes["qualifying"] = wallet.qualifying + counted * posting.points
+    return msgspec.structs.replace(wallet, **changes)
 
 
 _OUTSIDE = frozenset({"program", "pending"})  # states that are not part of lifetime

@@ -82,9 +82,10 @@ class Ingest:
         found = await batch.read(connection, names)
         if found.live != book.revision:
             raise StaleBook
-        name_works(works, found.names)
+        names_now = found.names
+        name_works(works, names_now)
         claimed = await self.claims.claim(connection, works, found)
-        fresh = admit(claimed.fresh, found.names, book)
+        fresh = admit(claimed.fresh, names_now, book)
         parties = await self._parties(connection, fresh, found, claimed.versions)
         await load_uses(connection, fresh, parties, book.rules)
         ledger = Ledger(book.rules)
@@ -216,6 +217,8 @@ def name_works(works: Iterable[Work], customers: Names) -> None:
 
 async def load_uses(connection: Connection, works: Sequence[Work], parties: dict[str, Party], book: RuleBook) -> None:
     """Read what limited rules have used up, for every event that these works may bring."""
+    if not book.limited_types:
+        return
     asked: list[tuple[UUID, int, UseKey]] = []
     for work in works:
         row = parties[work.valid.customer].row

@@ -13,7 +13,7 @@ from troth.core.record import RecordedEvent
 __all__ = ["Applied", "Conflict", "Duplicate", "Outcome", "Overloaded", "Previewed", "Problem", "RawEvent", "Rejected"]
 
 
-class RawEvent(msgspec.Struct, frozen=True, kw_only=True):
+class RawEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event as a door read it. Values are raw JSON (numbers int or Decimal), so that problems can name them."""
 
     customer: object = None
@@ -32,32 +32,32 @@ class RawEvent(msgspec.Struct, frozen=True, kw_only=True):
     extra: Mapping[str, object] = {}  # unknown fields beside the known ones, each a problem
 
 
-class Applied(msgspec.Struct, frozen=True):
+class Applied(msgspec.Struct, frozen=True, gc=False):
     """Recorded now."""
 
     record: RecordedEvent
 
 
-class Previewed(Applied, frozen=True):
+class Previewed(Applied, frozen=True, gc=False):
     """What would be recorded, and why."""
 
     rules: tuple[ExplainedRule, ...]
 
 
-class Duplicate(msgspec.Struct, frozen=True):
+class Duplicate(msgspec.Struct, frozen=True, gc=False):
     """Its reference was recorded before; the record is the first one's."""
 
     record: RecordedEvent
     payload_mismatch: bool = False
 
 
-class Conflict(msgspec.Struct, frozen=True):
+class Conflict(msgspec.Struct, frozen=True, gc=False):
     """Its reference, or its order, belongs to another event. Nothing was stored."""
 
     problem: Problem
 
 
-class Rejected(msgspec.Struct, frozen=True):
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """Nothing was stored; every problem is listed, at least one."""
 
     problems: tuple[Problem, ...]

@@ -25,7 +25,7 @@ UNAVAILABLE_TYPES = ORDER_FAMILY_TYPES | {"point_add", "point_sub", "opt_out"}
 _encoder = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
 
-class ValidEvent(msgspec.Struct, frozen=True, kw_only=True):
+class ValidEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event that can be judged; it has no id yet."""
 
     customer: str
@@ -41,7 +41,7 @@ class ValidEvent(msgspec.Struct, frozen=True, kw_only=True):
     raw: RawEvent
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True):
+class Refused(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is wrong with an event, and the name and reference it may have been recorded under before."""
 
     problems: tuple[Problem, ...]
@@ -138,14 +138,15 @@ class Validator:
             return None
         found = read_fields(event_type.properties, raw.properties, "/properties", reading)
         split = _Split(event_type, (), {}, {})
-        for field, (stored, _) in zip(event_type.properties, found, strict=True):
+        values: list[object] = []
+        for field, (stored, value) in zip(event_type.properties, found, strict=True):
+            values.append(None if field.pii else value)
             if stored is not None:
                 (split.personal if field.pii else split.stored)[field.name] = stored
-        split.values = tuple(
-            None if field.pii else value for field, (_, value) in zip(event_type.properties, found, strict=True)
-        )
-        undeclared = {name: value for name, value in raw.properties.items() if name not in self.declared[event_type.id]}
-        if undeclared:
+        split.values = tuple(values)
+        declared = self.declared[event_type.id]
+        if not declared.issuperset(raw.properties):
+            undeclared = {name: value for name, value in raw.properties.items() if name not in declared}
             _read_undeclared(event_type, undeclared, split, reading)
         if event_type.id == PROFILE_TYPE:
             _keep_named(raw.properties, split, {field.name for field in event_type.properties if field.pii})

@@ -23,6 +23,7 @@ class Work(msgspec.Struct, kw_only=True):
     order_key: bytes | None = None
     refusal: tuple[Problem, ...] | None = None  # by a newer revision; counts unless the event is recorded already
     outcome: Outcome | None = None  # None: not settled yet
+    made: Event | None = None
 
     @property
     def raw(self) -> RawEvent:
@@ -41,7 +42,7 @@ class Work(msgspec.Struct, kw_only=True):
         self.revision = revision
         self.refusal = valid.problems if isinstance(valid, Refused) else None
         if isinstance(valid, ValidEvent):
-            self.valid = valid
+            self.valid, self.made = valid, None
             if self.id is not None:
                 self.name(self.id)
 
@@ -52,6 +53,12 @@ class Work(msgspec.Struct, kw_only=True):
         return dict.fromkeys(keys, self.id)
 
     def event(self) -> Event:
+        """The event as the core judges it; made once."""
+        if self.made is None:
+            self.made = self._make()
+        return self.made
+
+    def _make(self) -> Event:
         assert self.id is not None
         recorded: datetime = recorded_at(self.id)
         valid = self.valid

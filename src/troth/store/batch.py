@@ -29,14 +29,14 @@ _NO_ID = UUID(int=0)
 Names = dict[str, tuple[UUID, int]]  # external id → customer id and bucket; unknown ones are absent
 
 
-class Resolved(msgspec.Struct, frozen=True):
+class Resolved(msgspec.Struct, frozen=True, gc=False):
     """Which customers external ids name, and the live program revision."""
 
     live: int
     customers: Names
 
 
-class Found(msgspec.Struct, frozen=True):
+class Found(msgspec.Struct, frozen=True, gc=False):
     """What the plain read before the claims found."""
 
     live: int  # the live program revision
@@ -47,7 +47,7 @@ class Found(msgspec.Struct, frozen=True):
         return {name: (row.id, row.bucket) for name, row in self.rows.items()}
 
 
-class Claimed(msgspec.Struct, frozen=True):
+class Claimed(msgspec.Struct, frozen=True, gc=False):
     """The event that answers for each hash somebody else had claimed before, and the customers now locked."""
 
     recorded: dict[bytes, UUID]

@@ -38,7 +38,7 @@ class CustomerPersonal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     attributes: dict[str, object] = {}
 
 
-class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
+class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One recorded event, opened."""
 
     id: UUID
@@ -71,7 +71,7 @@ async def fetch_events(connection: Connection, vault: Vault, ids: Iterable[UUID]
     return {row["id"]: _stored(row, caused_rows.get(row["id"], ()), postings, vault) for row in rows}
 
 
-class PostingEnds(msgspec.Struct, frozen=True):
+class PostingEnds(msgspec.Struct, frozen=True, gc=False):
     """Postings of one event, and when the lots they name end."""
 
     postings: tuple[Posting, ...] = ()

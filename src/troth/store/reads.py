@@ -23,7 +23,7 @@ FIRST_CHARACTER_AFTER_SURROGATES = 0xE000
 _BEFORE_ALL = datetime(1, 1, 2, tzinfo=UTC)
 
 
-class Filters(msgspec.Struct, frozen=True, kw_only=True):
+class Filters(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a list of events is narrowed to; None: not by this."""
 
     type: str | None = None
@@ -39,7 +39,7 @@ class CustomerKey(NamedTuple):
     bucket: int
 
 
-class PostingRow(msgspec.Struct, frozen=True, kw_only=True):
+class PostingRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     event_id: UUID
     seq: int
     posting: Posting
