@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -15,8 +12,7 @@ import pytest
 from tests.conftest import POSTGRES_15, make_scratch_folder
 from tests.embedded.conftest import Start
 from troth.config import Config
-from troth.embedded import access as access_module
-from troth.embedded.access import DatabaseAccess, data_folder
+from troth.embedded.access import data_folder
 from troth.embedded.conf import Settings
 from troth.embedded.options import Options
 from troth.embedded.postgres import Cluster, running_cluster
@@ -118,26 +114,3 @@ async def test_a_server_that_cannot_be_reached_is_named_without_its_password(url
         await serves(Config(database_url=url))
     assert "hidden" not in str(refused.value)
     assert "hidden" not in repr(Config(database_url=url))
-
-
-async def test_upkeep_goes_on_through_a_lost_server(
-    database: DatabaseAccess, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(access_module, "_UPKEEP_SECONDS", 0.01)
-    lost = replace(database, owner_dsn="postgresql://somebody@/troth?host=/nonexistent")
-    with suppress(TimeoutError):
-        await asyncio.wait_for(lost.keep_up(), 0.2)
-    assert len(caplog.records) > 1
-    caplog.clear()
-    async with database.owner() as owner:
-        await owner.execute(f"drop table {await newest_partition(owner)}")
-        with suppress(TimeoutError):
-            await asyncio.wait_for(database.keep_up(), 0.5)
-        assert await owner.fetchval("select count(*) from pg_partition_tree('postings') where isleaf") >= 4
-    assert not caplog.records
-
-
-async def newest_partition(owner: asyncpg.Connection) -> str:
-    name = await owner.fetchval("select max(relid::regclass::text) from pg_partition_tree('postings') where isleaf")
-    assert isinstance(name, str)
-    return name

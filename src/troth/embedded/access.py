@@ -12,8 +12,6 @@ serving role is proven unable to change events or postings. EmbeddedPostgresErro
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,11 +34,7 @@ from troth.store.pool import (
     connect,
     open_database,
 )
-from troth.store.upkeep import analyse_grown, make_partitions
-
-_UPKEEP_SECONDS = 5  # a table grows from 1k to 10k rows in about that time; finding nothing to do takes milliseconds
-
-logger = logging.getLogger(__name__)
+from troth.store.upkeep import make_partitions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,17 +68,6 @@ class DatabaseAccess:
         """At start and daily: the partitions of this month and the next three."""
         async with self.owner() as connection:
             return await make_partitions(connection, datetime.now(UTC))
-
-    async def keep_up(self) -> None:
-        """Never returns: what `serve` runs beside serving, so that months have partitions and plans fit tables."""
-        while True:
-            try:
-                async with self.owner() as connection:
-                    await make_partitions(connection, datetime.now(UTC))
-                    await analyse_grown(connection)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                logger.warning("Partitions or statistics could not be made; trying again", exc_info=True)
-            await asyncio.sleep(_UPKEEP_SECONDS)
 
     async def prepare(self) -> None:
         """Migrate, make partitions, and prove that the serving role cannot change what is written once."""
