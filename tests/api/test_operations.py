@@ -168,16 +168,17 @@ def test_what_libraries_log_comes_without_values(logged: io.BytesIO) -> None:
     assert b"secret" not in logged.getvalue()
 
 
-def test_text_logs_are_logfmt() -> None:
+async def test_text_logs_are_logfmt() -> None:
     stream = io.BytesIO()
     configure_logging(stream, form="text")
     try:
         logger().warning("two words", number=5, text='a "b" = c', nothing=None)
         log = RequestLog(stream, form="text")
-        log._lines.append(b"request line")
+        log.add("req_1", ("/v1/events/{event:str}", "GET", 200), 0.0125, None)
         log.flush()
     finally:
         structlog.reset_defaults()
     first, second = stream.getvalue().decode().splitlines()
     assert first.endswith(r'level=warning event="two words" number=5 text="a \"b\" = c" nothing=-')
-    assert second == "request line"
+    told = "level=info event=request request_id=req_1 method=GET route=/v1/events/{event:str} status=200"
+    assert second.partition(" ")[2] == f"{told} milliseconds=12.50 key=-"

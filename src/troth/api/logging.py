@@ -12,9 +12,11 @@ import itertools
 import logging
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import BinaryIO, Literal, cast
 
 import msgspec
@@ -23,6 +25,8 @@ from litestar.types import Scope
 from structlog.typing import FilteringBoundLogger, Processor
 
 LogForm = Literal["text", "json"]
+Place = tuple[str, str, int]  # route, method, status
+_Ended = tuple[float, str, Place, float, str | None]  # Unix seconds, request id, place, duration in seconds, key id
 
 _REQUEST_ID = "troth.request_id"
 _ROUTE = "path_template"  # where Litestar puts it
@@ -41,27 +45,26 @@ class RequestLog:
         self._stream = stream
         self._is_text = form == "text"
         self._is_quiet = is_quiet
-        self._lines: list[bytes] = []
+        self._ended: list[_Ended] = []
 
-    def add(self, fields: Mapping[str, object]) -> None:
-        """The outcome of a request. In: values that hold nothing a caller chose."""
+    def add(self, name: str, place: Place, seconds: float, key: str | None) -> None:
+        """The outcome of a request, by its id, and how long it took. In: nothing that a caller chose."""
         if self._is_quiet:
             return
-        stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = {"timestamp": stamp, "level": "info", "event": "request", **fields}
-        self._lines.append(_logfmt(line) if self._is_text else _encode(line))
-        if len(self._lines) == 1:
+        self._ended.append((time.time(), name, place, seconds, key))
+        if len(self._ended) == 1:
             asyncio.get_running_loop().call_later(_GATHERED_SECONDS, self.flush)
-        elif len(self._lines) >= _GATHERED_LINES:
+        elif len(self._ended) >= _GATHERED_LINES:
             self.flush()
 
     def flush(self) -> None:
         """Writes what was gathered."""
-        if self._lines:
+        if self._ended:
+            line = _request_text if self._is_text else _request_json
             stream = self._stream if self._stream is not None else sys.stderr.buffer
-            stream.write(b"\n".join(self._lines) + b"\n")
+            stream.write("".join([line(ended) for ended in self._ended]).encode())
             stream.flush()
-            self._lines.clear()
+            self._ended.clear()
 
 
 class _Logs:
@@ -146,6 +149,38 @@ class _LibraryHandler(logging.Handler):
         described = describe_fault(fault) if fault is not None else {}
         first_line = str(record.msg).partition("\n")[0]  # asyncio writes values into the lines after it
         logger().log(record.levelno, first_line, logger=record.name, **described)
+
+
+def _request_json(ended: _Ended) -> str:
+    """As `_encode` writes it, without its price: there is one for each request."""
+    moment, name, place, seconds, key = ended
+    return (
+        f'{{"timestamp":"{_stamp(int(moment * 1000))}","level":"info","event":"request","request_id":"{name}",'
+        f'{_place_json(place)},"milliseconds":{seconds * 1000:.2f},"key":{_quoted(key)}}}\n'
+    )
+
+
+def _request_text(ended: _Ended) -> str:
+    moment, name, (route, method, status), seconds, key = ended
+    line = {"timestamp": _stamp(int(moment * 1000)), "level": "info", "event": "request", "request_id": name}
+    outcome = {"method": method, "route": route, "status": status, "milliseconds": f"{seconds * 1000:.2f}", "key": key}
+    return _logfmt({**line, **outcome}).decode() + "\n"
+
+
+@lru_cache(maxsize=1)
+def _stamp(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+@lru_cache(maxsize=1_024)
+def _place_json(place: Place) -> str:
+    route, method, status = place
+    return _encode({"method": method, "route": route, "status": status})[1:-1].decode()
+
+
+@lru_cache(maxsize=1_024)
+def _quoted(text: str | None) -> str:
+    return _encode(text).decode()
 
 
 def _processors(form: LogForm) -> list[Processor]:

@@ -58,19 +58,10 @@ class Observed:
 
     def _note(self, scope: HTTPScope, name: str, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        route = route_of(scope)
-        self._metrics.observe_request((route, method, status), seconds)
+        place = (route_of(scope), method, status)
+        self._metrics.observe_request(place, seconds)
         caller = caller_of(scope)
-        self._log.add(
-            {
-                "request_id": name,
-                "method": method,
-                "route": route,
-                "status": status,
-                "milliseconds": round(seconds * 1000, 2),
-                "key": caller.key_id if caller is not None else None,
-            }
-        )
+        self._log.add(name, place, seconds, caller.key_id if caller is not None else None)
 
 
 async def _send_fault(name: str, send: Send) -> None:
