@@ -41,7 +41,7 @@ class Claims:
 
     async def claim(self, connection: Connection, works: Sequence[Work], found: Found) -> Claimed:
         """Claim for every work and lock the known customers; settle works whose reference, or order, is recorded."""
-        owners, twins = _first_of_each(works)
+        owners, twins = first_of_each(works)
         wanted = {key: event_id for work in owners for key, event_id in work.claims.items()}
         claimed = await batch.claim(connection, wanted, list(found.rows.values()))
         recorded, customers = claimed.recorded, found.names
@@ -129,7 +129,7 @@ async def _release_order(connection: Connection, work: Work, recorded: dict[byte
         await batch.give_back(connection, {work.order_key: work.id})
 
 
-def _first_of_each(works: Sequence[Work]) -> tuple[list[Work], list[Work]]:
+def first_of_each(works: Sequence[Work]) -> tuple[list[Work], list[Work]]:
     """Per reference and per order the first work of the batch; the others wait for its verdict."""
     seen: set[bytes] = set()
     owners, twins = [], []

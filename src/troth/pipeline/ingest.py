@@ -1,4 +1,7 @@
-"""One batch, one transaction: read → name → claim and lock → decide → write → commit. Five round trips.
+"""One batch, one transaction: read → name → claim and lock → decide → write → commit.
+
+The usual batch holds nothing but new references of known customers. It is judged on what was read, and one statement
+claims, checks that nothing has changed, and writes: two round trips. Everything else goes the whole way.
 
 In: validated works, on a connection of one's own. Out: every work has its outcome, or waits for a twin's verdict.
 Nothing is left behind when anything fails; running the same works again, with the same ids, is harmless.
@@ -22,12 +25,13 @@ from troth.core.ids import RANDOM_BITS, bucket_of, uuid7
 from troth.core.rules import RuleBook, use_keys
 from troth.core.state import CustomerState, UseKey
 from troth.pipeline.books import Book, Books
-from troth.pipeline.claim import Claims
+from troth.pipeline.claim import Claims, first_of_each
 from troth.pipeline.outcome import Applied, Problem, Rejected
 from troth.pipeline.work import Work
 from troth.pipeline.write import Ledger, Party
 from troth.store import batch
 from troth.store.batch import CustomerRow, Found, Names
+from troth.store.ledger import Conflicting
 from troth.store.pool import Connection, is_transient
 from troth.store.vault import Vault
 
@@ -63,9 +67,11 @@ class Ingest:
         self, connection: Connection, works: Sequence[Work], book: Book, companion: Companion | None = None
     ) -> list[Work]:
         """Run one transaction over `works`. Out: those that wait for a twin; outcomes count once this returns."""
+        if works and companion is None and await self._at_once(connection, works, book):
+            return []
         await connection.execute("begin")
         try:
-            waiting = await self._steps(connection, works, book)
+            waiting = await self._steps(connection, works, book) if works else []
             if companion is not None and not waiting:
                 await _accompany(companion, connection)
         except Exception as error:
@@ -75,36 +81,55 @@ class Ingest:
         await connection.execute("commit", timeout=limits.COMMIT_SECONDS)
         return waiting
 
+    async def _at_once(self, connection: Connection, works: Sequence[Work], book: Book) -> bool:
+        """The usual batch in two round trips: read, judge, and write if nothing has changed since the read.
+
+        Out: False when it is not that easy (new customers, twins, a refusal, a reference or a customer just taken);
+        nothing is written then.
+        """
+        found = await self._read(connection, works, book)
+        owners, twins = first_of_each(works)
+        if twins or any(work.refusal or work.valid.customer not in found.rows for work in works):
+            return False
+        parties = {name: await self._known_party(connection, row) for name, row in found.rows.items()}
+        await load_uses(connection, works, parties, book.rules)
+        ledger = Ledger(book.rules)
+        judge_all(works, parties, ledger, book)
+        if ledger.needs_transaction or any(_is_refused(work) for work in works):
+            return False
+        claims = {key: event_id for work in owners for key, event_id in work.claims.items()}
+        try:
+            await ledger.write(connection, claims, list(found.rows.values()))
+        except Conflicting:
+            return False
+        return True
+
     async def _steps(self, connection: Connection, works: Sequence[Work], book: Book) -> list[Work]:
-        if not works:
-            return []
-        names = list(dict.fromkeys(work.valid.customer for work in works))
-        found = await batch.read(connection, names)
-        if found.live != book.revision:
-            raise StaleBook
+        """The whole way, inside a transaction: claims and locks come before judging."""
+        for work in works:
+            work.outcome = None
+        found = await self._read(connection, works, book)
         names_now = found.names
-        name_works(works, names_now)
         claimed = await self.claims.claim(connection, works, found)
         fresh = admit(claimed.fresh, names_now, book)
         parties = await self._parties(connection, fresh, found, claimed.versions)
         await load_uses(connection, fresh, parties, book.rules)
         ledger = Ledger(book.rules)
-        now = present()
-        for work in fresh:
-            party = parties[work.valid.customer]
-            decision = decide(party.row.state, work.event(), book.rules, now)
-            record = ledger.add(work, party, decision)
-            if record is not None:
-                work.outcome = Applied(record)
-            else:
-                assert decision.refusal is not None
-                work.outcome = Rejected((decision.refusal,))
+        judge_all(fresh, parties, ledger, book)
         given_back = {key: value for work in claimed.fresh if _is_refused(work) for key, value in work.claims.items()}
         if given_back:
             await batch.give_back(connection, given_back)
         await _forget_unrecorded(connection, parties.values())
-        await ledger.write(connection)
+        await ledger.write(connection, {}, ())
         return claimed.waiting
+
+    async def _read(self, connection: Connection, works: Sequence[Work], book: Book) -> Found:
+        """The plain read before everything, after which every work has its id."""
+        found = await batch.read(connection, list(dict.fromkeys(work.valid.customer for work in works)))
+        if found.live != book.revision:
+            raise StaleBook
+        name_works(works, found.names)
+        return found
 
     # Customers
 
@@ -192,6 +217,20 @@ async def _accompany(companion: Companion, connection: Connection) -> None:
         if is_transient(error):
             raise
         raise CompanionFailed(error) from error
+
+
+def judge_all(works: Sequence[Work], parties: dict[str, Party], ledger: Ledger, book: Book) -> None:
+    """Decide in order of arrival, each customer's state carried forward; every work has its outcome then."""
+    now = present()
+    for work in works:
+        party = parties[work.valid.customer]
+        decision = decide(party.row.state, work.event(), book.rules, now)
+        record = ledger.add(work, party, decision)
+        if record is not None:
+            work.outcome = Applied(record)
+        else:
+            assert decision.refusal is not None
+            work.outcome = Rejected((decision.refusal,))
 
 
 def _is_refused(work: Work) -> bool:

@@ -5,7 +5,7 @@ Events and postings are inserted here and nowhere else (law 1). Personal parts a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -79,15 +79,20 @@ class Ledger:
                 _merge_personal(party, work.valid.personal_properties)
         return record
 
-    async def write(self, connection: Connection) -> None:
-        """Write it all; nothing when nothing was recorded."""
+    @property
+    def needs_transaction(self) -> bool:
+        """New customers and profiles take further statements."""
+        return any(party.is_new or party.has_new_profile for party in self._touched.values())
+
+    async def write(self, connection: Connection, claims: Mapping[bytes, UUID], judged: Sequence[CustomerRow]) -> None:
+        """Write it all, if these references are free and these customers unchanged. Raises ledger.Conflicting."""
         if not self._touched:
             return
         written = self._written
         for party in self._touched.values():
             written.customers.append(party.row)
             self._finish(party, len(written.customers))
-        await ledger.write(connection, written)
+        await ledger.write(connection, written, claims, judged)
 
     def _finish(self, party: Party, place: int) -> None:
         """What changed of a customer: its wallets, its limit uses, its profile; of a new one everything."""
@@ -104,7 +109,7 @@ class Ledger:
             if before.wallets.get(wallet_id) is not wallet:
                 written.balances.append((place, wallet_id, wallet))
         if state.uses:
-            written.uses.extend((row, key, use) for key, use in state.uses.items() if before.uses.get(key) is not use)
+            written.uses.extend((place, key, use) for key, use in state.uses.items() if before.uses.get(key) is not use)
 
     def _add_event(self, judged: Judged, party: Party, work: Work | None) -> RecordedEvent:
         record = show_record(judged, party, work, self._book)

@@ -1,21 +1,23 @@
 """What a batch leaves behind, as rows: events, postings, lots and folded states. pipeline/write.py alone calls this.
 
-In: records of the core. Out: rows of one statement, and of one more for each rarity. Postings, lots and balances name
-their event or customer by its place, from 1, so that nothing is sent twice.
+In: records of the core. Out: rows of one statement, and of one more for new customers and for profiles. Postings, lots
+and balances name their event or customer by its place, from 1, so that nothing is sent twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
+from troth import limits
 from troth.core.ids import bucket_in
 from troth.core.state import Lot, Posting, Use, UseKey, WalletState
-from troth.store.batch import CustomerRow, claim
+from troth.store.batch import CustomerRow
 from troth.store.pool import Connection
 from troth.store.sql import load
 
@@ -59,41 +61,47 @@ class Written(msgspec.Struct, kw_only=True):
     new_customers: list[CustomerRow]  # of them
     profiles: list[CustomerRow]  # of them, known ones whose attributes or tags have changed
     balances: list[tuple[int, str, WalletState]]  # place of the customer; only those that changed
-    uses: list[tuple[CustomerRow, UseKey, Use]]
+    uses: list[tuple[int, UseKey, Use]]  # place of the customer
     references: list[tuple[bytes, UUID]]  # the engine's own: written under the customer's lock
 
 
-async def write(connection: Connection, written: Written) -> None:
-    """Insert events, postings and lots, store the folded states."""
+class Conflicting(Exception):
+    """A reference was taken, or a customer changed, since they were read. Nothing was written."""
+
+
+async def write(
+    connection: Connection, written: Written, claims: Mapping[bytes, UUID], judged: Sequence[CustomerRow]
+) -> None:
+    """Claim these references, hold these customers to the versions that were judged, and write everything.
+
+    Raises Conflicting. New customers and profiles need further statements, so a transaction around them.
+    """
     *columns, personal = _columns(written.events, 20)
-    await connection.execute(
-        SQL["write"],
-        *columns,
-        written.revision,
-        personal,
-        *_columns([_posting_row(place, posting) for place, posting in written.postings], 14),
-        *_columns([_lot_row(place, lot) for place, lot in written.lots], 6),
-        *_columns([(place, wallet, *_parts(state)) for place, wallet, state in written.balances], 11),
-        *_columns([_state_row(row) for row in written.customers], 9),
-    )
+    wanted = {**claims, **dict(written.references)}
+    try:
+        await connection.execute(
+            SQL["write"],
+            [key[0] for key in wanted],
+            list(wanted),
+            list(wanted.values()),
+            *_columns([(row.bucket, row.id, row.version) for row in judged], 3),
+            *columns,
+            written.revision,
+            personal,
+            *_columns([_posting_row(place, posting) for place, posting in written.postings], 14),
+            *_columns([_lot_row(place, lot) for place, lot in written.lots], 6),
+            *_columns([(place, wallet, *_parts(state)) for place, wallet, state in written.balances], 11),
+            *_columns([_state_row(row) for row in written.customers], 9),
+            *_columns([(place, *key, use.times, use.points) for place, key, use in written.uses], 5),
+            *_columns([(bucket_in(lot.event_id), lot.event_id, lot.n) for lot in written.closed], 3),
+            timeout=limits.COMMIT_SECONDS,
+        )
+    except asyncpg.DivisionByZeroError as error:
+        raise Conflicting from error
     if written.new_customers:
         await connection.execute(SQL["add_customers"], *_columns([_new_row(row) for row in written.new_customers], 14))
-    await _write_rarities(connection, written)
-
-
-async def _write_rarities(connection: Connection, written: Written) -> None:
     if written.profiles:
         await connection.execute(SQL["write_profiles"], *_columns([_profile_row(row) for row in written.profiles], 5))
-    if written.closed:
-        ids = [lot.event_id for lot in written.closed]
-        places = [bucket_in(event_id) for event_id in ids], ids, [lot.n for lot in written.closed]
-        await connection.execute(SQL["close_lots"], *places)
-    if written.uses:
-        rows = [(row.bucket, row.id, *key, use.times, use.points) for row, key, use in written.uses]
-        await connection.execute(SQL["write_uses"], *_columns(rows, 6))
-    if written.references:
-        refused = await claim(connection, dict(written.references))
-        assert not refused.recorded, f"system references written twice: {refused.recorded}"
 
 
 _parts = msgspec.structs.astuple
