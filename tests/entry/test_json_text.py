@@ -40,6 +40,8 @@ def test_reads_exact_values(raw: bytes, value: object) -> None:
 UNREADABLE = [
     (b"", "empty_body"),
     (b"  \n", "empty_body"),
+    (b" {} x", "invalid_json"),
+    (b"{}\x0c", "invalid_json"),
     (b"\xef\xbb\xbf{}", "byte_order_mark"),
     (b'{"a": "\xff"}', "invalid_utf8"),
     ("{}".encode("utf-16"), "invalid_utf8"),

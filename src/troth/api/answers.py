@@ -35,7 +35,6 @@ class Answer(ASGIResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [*self.extra_headers]
         if self.status_code != _NO_CONTENT:
-            headers.append((b"content-type", self.media_type))
-            headers.append((b"content-length", str(len(self.body)).encode("ascii")))
+            headers += ((b"content-type", self.media_type), (b"content-length", b"%d" % len(self.body)))
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": False})

@@ -31,7 +31,7 @@ class Browsers:
         if scope["type"] != ScopeType.HTTP or scope["path"] not in _ADDRESSES:
             await self._app(scope, receive, send)
             return
-        origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
+        origin = dict(scope["headers"]).get(b"origin")
         if origin is None:
             await self._app(scope, receive, send)
         elif scope["method"] == "OPTIONS":

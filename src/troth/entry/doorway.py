@@ -47,13 +47,15 @@ class Doorway:
         await answer(scope, receive, send)
 
     def _way(self, scope: Scope) -> Way | None:
-        if scope["type"] != ScopeType.HTTP or scope["method"] != "POST" or scope.get("root_path"):
+        if scope["type"] != ScopeType.HTTP or scope["method"] != "POST":
             return None
         way = self._ways.get(scope["path"])
         return way if way is not None and _is_ordinary(scope) else None
 
 
 def _is_ordinary(scope: Scope) -> bool:
-    """No host, or a plain one; the application judges others."""
-    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-    return _plain_host(host) is not None
+    """No header is repeated, no prefix stands before the path, and the host is a plain one."""
+    given = list(scope["headers"])
+    headers = dict(given)
+    is_clear = len(headers) == len(given) and not scope.get("root_path")
+    return is_clear and _plain_host(headers.get(b"host", b"")) is not None

@@ -16,10 +16,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
+import msgspec
+
 from troth import limits
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SUSPECT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # a NUL, or one half of a surrogate pair
+_WHITE_SPACE = " \t\n\r"
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _FLAWS_MAX = limits.PROBLEMS_PER_EVENT
 
@@ -42,8 +45,7 @@ class Flaw:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(msgspec.Struct, frozen=True, kw_only=True):
     value: object  # dict, list, str, int, Decimal, bool or None
     flaws: tuple[Flaw, ...]  # in document order, at most PROBLEMS_PER_EVENT
 
@@ -93,7 +95,8 @@ class JsonReader:
 
     def _decode(self, text: str) -> object:
         try:
-            return self._decoder.decode(text)
+            value, end = self._decoder.raw_decode(text, len(text) - len(text.lstrip(_WHITE_SPACE)))
+            return value if not text[end:].strip(_WHITE_SPACE) else self._decoder.decode(text)  # which tells the place
         except json.JSONDecodeError as error:
             detail = f"{error.msg} at line {error.lineno}, column {error.colno}."
             raise UnreadableError("invalid_json", detail) from None
