@@ -127,6 +127,9 @@ class Queues:
 
 async def finish(groups: list[Group]) -> None:
     """Wait for all groups of one caller. When some fail and others are stored, the failed events say so themselves."""
+    if len(groups) == 1:  # nearly always, and gathering costs more than waiting
+        await groups[0].done
+        return
     failures = await asyncio.gather(*(group.done for group in groups), return_exceptions=True)
     errors = [failure for failure in failures if failure is not None]
     if errors and len(errors) == len(groups):
