@@ -36,7 +36,7 @@ from troth.entry.events import (
 from troth.entry.json_text import Document, Flaw, JsonReader, UnreadableError, find_flaws, pointer_to
 from troth.entry.senders import Fields, Sender, raw_event, sender_of, signed_id
 from troth.entry.shapes import EXAMPLE, BulkAnswer, BulkBody
-from troth.pipeline.outcome import Applied, Duplicate, Outcome, Overloaded
+from troth.pipeline.outcome import Applied, Conflict, Duplicate, Overloaded, Rejected
 
 _DEPTH = limits.NESTING_DEPTH + 2  # of the whole document: the outer object and the list
 _LINES = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl")
@@ -78,7 +78,8 @@ def read_items(body: bytes, headers: Headers, reader: JsonReader) -> list[Item]:
         value, is_suspect = reader.scan(body, depth=_DEPTH)
     except UnreadableError as error:
         raise unreadable(error) from None
-    return [_member(event, is_suspect=is_suspect) for event in _events(value, is_suspect=is_suspect)]
+    events = _events(value, is_suspect=is_suspect)
+    return [event if type(event) is dict and not is_suspect else _member(event, is_suspect) for event in events]
 
 
 def _lines(body: bytes, reader: JsonReader) -> list[Item]:
@@ -112,7 +113,7 @@ def _events(value: object, *, is_suspect: bool) -> list[object]:
     return cast("list[object]", value["events"])
 
 
-def _member(event: object, *, is_suspect: bool) -> Item:
+def _member(event: object, is_suspect: bool) -> Item:
     try:
         return object_of(Document(value=event, flaws=find_flaws(event) if is_suspect else ()))
     except ProblemError as problem:
@@ -128,9 +129,7 @@ def _check_number(events: int) -> None:
 
 async def _record(door: EventDoor, items: Sequence[Item], who: tuple[Caller, Sender], request_name: str) -> bytes:
     caller, sender = who
-    batch = [
-        raw_event(item, sender, f":{index}") for index, item in enumerate(items) if not isinstance(item, ProblemError)
-    ]
+    batch = [raw_event(item, sender, index) for index, item in enumerate(items) if not isinstance(item, ProblemError)]
     try:
         outcomes = iter(await door.pipeline.ingest(batch) if batch else [])
     except Overloaded as error:
@@ -140,28 +139,31 @@ async def _record(door: EventDoor, items: Sequence[Item], who: tuple[Caller, Sen
     for index, item in enumerate(items):
         finding = item if isinstance(item, ProblemError) else next(outcomes)
         counts["rejected" if isinstance(finding, ProblemError) else outcome_name(finding)] += 1
-        shown = _refused(finding, item, sender) if not isinstance(finding, Applied | Duplicate) else finding
-        results.append(_result(index, shown, caller, request_name))
+        if isinstance(finding, (Applied, Duplicate)):
+            results.append(_recorded(index, finding, caller))
+        else:
+            results.append(_rejected(index, _problem_of(finding, item, sender), request_name))
     for outcome, number in counts.items():
         if number:
             door.metrics.count_events(outcome, number)
     return _answer(results, counts)
 
 
-def _refused(finding: Outcome | ProblemError, item: Item, sender: Sender) -> ProblemError:
+def _problem_of(finding: Conflict | Rejected | ProblemError, item: Item, sender: Sender) -> ProblemError:
     if isinstance(finding, ProblemError):
         return finding
     assert not isinstance(item, ProblemError)
-    assert not isinstance(finding, Applied | Duplicate)
     return refusal(finding, item, sender)
 
 
-def _result(index: int, shown: Applied | Duplicate | ProblemError, caller: Caller, request_name: str) -> bytes:
-    if isinstance(shown, ProblemError):
-        error = msgspec.json.encode(shown.document(request_name))
-        return b'{"index":%d,"status":"rejected","error":%b}' % (index, error)
-    status = b"duplicate" if isinstance(shown, Duplicate) else b"created"
-    return b'{"index":%d,"status":"%b","event":%b}' % (index, status, event_json(shown, caller))
+def _rejected(index: int, problem: ProblemError, request_name: str) -> bytes:
+    error = msgspec.json.encode(problem.document(request_name))
+    return b'{"index":%d,"status":"rejected","error":%b}' % (index, error)
+
+
+def _recorded(index: int, outcome: Applied | Duplicate, caller: Caller) -> bytes:
+    status = b"duplicate" if isinstance(outcome, Duplicate) else b"created"
+    return b'{"index":%d,"status":"%b","event":%b}' % (index, status, event_json(outcome, caller))
 
 
 def _answer(results: Sequence[bytes], counts: dict[str, int]) -> bytes:

@@ -80,7 +80,7 @@ class EventDoor:
         except Overloaded as error:
             raise overloaded(error) from None
         self.metrics.count_events(outcome_name(outcome))
-        if isinstance(outcome, Applied | Duplicate):
+        if isinstance(outcome, (Applied, Duplicate)):
             body = event_json(outcome, caller)
             if names:
                 body = await expand(body, names, outcome.record, self.reading)
@@ -161,7 +161,7 @@ def object_of(document: Document) -> Fields:
 def event_json(outcome: Applied | Duplicate, caller: Caller) -> bytes:
     """The answer to an event as JSON."""
     is_duplicate = isinstance(outcome, Duplicate)
-    mismatch = isinstance(outcome, Duplicate) and outcome.payload_mismatch
+    mismatch = outcome.payload_mismatch if isinstance(outcome, Duplicate) else False
     if caller.is_publishable:
         return msgspec.json.encode(_reduced(outcome.record, is_duplicate=is_duplicate))
     return encode_answer(outcome.record, duplicate=is_duplicate, payload_mismatch=mismatch)

@@ -15,12 +15,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import msgspec
 
 from troth import limits
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BACKSLASH = ord("\\")
 _SUSPECT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # a NUL, or one half of a surrogate pair
 _WHITE_SPACE = " \t\n\r"
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
@@ -88,7 +90,7 @@ class JsonReader:
         """The value of `raw`, and whether it may have flaws for `find_flaws` to name. Raises UnreadableError."""
         self._marked = False
         value = self._decode(_text(raw))
-        if self._marked or _SUSPECT_ESCAPE.search(raw) is not None:
+        if self._marked or (_BACKSLASH in raw and _SUSPECT_ESCAPE.search(raw) is not None):
             return value, True
         may_be_deep = raw.count(b"{") + raw.count(b"[") > depth
         return value, may_be_deep and _is_deeper_than(value, depth)
@@ -155,20 +157,17 @@ def _whole_number(text: str) -> object:
 
 
 def _is_deeper_than(value: object, depth: int) -> bool:
-    level: list[object] = [value]
+    level: list[Any] = [value] if isinstance(value, dict | list) else []
     for _ in range(depth):
-        level = [child for parent in level for child in _containers(parent)]
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if type(parent) is dict else parent)
+            if type(child) is dict or type(child) is list
+        ]
         if not level:
             return False
     return True
-
-
-def _containers(parent: object) -> Iterator[object]:
-    if type(parent) is dict:
-        return (child for child in parent.values() if type(child) is dict or type(child) is list)
-    if type(parent) is list:
-        return (child for child in parent if type(child) is dict or type(child) is list)
-    return iter(())
 
 
 def _walk(value: object, pointer: str, depth: int) -> Iterator[Flaw]:

@@ -63,8 +63,8 @@ def signed_id(headers: Headers, body: bytes, caller: Caller, replays: Replays) -
     return verify(caller.signing_secret, headers, body, now=int(time.time()), replays=replays)
 
 
-def raw_event(fields: Fields, sender: Sender, suffix: str = "") -> RawEvent:
-    """One event as its sender wrote it; `suffix` tells apart events of a bulk that share the sender's reference."""
+def raw_event(fields: Fields, sender: Sender, index: int | None = None) -> RawEvent:
+    """One event as its sender wrote it; `index` tells apart events of a bulk that share the sender's reference."""
     rest = dict(fields)
     customer = rest.pop("customer", None)
     type_id = rest.pop("type" if "type" in rest else "action", None)
@@ -72,7 +72,7 @@ def raw_event(fields: Fields, sender: Sender, suffix: str = "") -> RawEvent:
     reference = rest.pop("reference", None)
     occurred_at = rest.pop("occurred_at", None)
     if reference is None and sender.reference is not None:
-        reference = sender.reference + suffix
+        reference = sender.reference if index is None else f"{sender.reference}:{index}"
     return RawEvent(
         customer=customer,
         type=type_id,
