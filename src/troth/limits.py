@@ -52,6 +52,7 @@ QUEUE_EVENTS = 20_000  # waiting per lane; beyond it 503 with Retry-After
 RETRY_SECONDS = 60  # how long a batch is tried again: minutes of crash recovery are the caller's to wait for
 COMMIT_SECONDS = 15  # without an answer to COMMIT the batch is looked up and run again
 ROLLBACK_SECONDS = 5
+ANSWER_SECONDS = 5  # longer than the server's own bound on a statement: then the connection is given up
 RETRY_PAUSE_SECONDS = 0.02  # doubled after each try
 RETRY_PAUSE_SECONDS_MAX = 1.0
 NAME_TRIES = 10  # of a batch whose customers are renamed or erased meanwhile

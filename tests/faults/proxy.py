@@ -69,6 +69,10 @@ class Proxy:
 
     def die(self) -> None:
         self.is_dead = True
+        self.cut()
+
+    def cut(self) -> None:
+        """End every connection; new ones are welcome."""
         for writer in self.open:
             writer.transport.abort()
         self.open.clear()

@@ -1,4 +1,7 @@
-"""The answer to COMMIT never arrives: nothing is written twice, and every event is answered as the first time."""
+"""The answer to COMMIT never arrives: nothing is written twice, and every event is answered as the first time.
+
+A batch of known customers commits with its one writing statement; it is known by the properties that it carries.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from tests.pipeline.shop import Shop, answer, codes, document, open_shop, purcha
 from troth import limits
 from troth.pipeline.outcome import Unreachable
 
+WRITING = b'"amount"'
 LOSSES: list[Loss] = ["answer cut", "answer swallowed", "request cut"]
 
 
@@ -50,6 +54,18 @@ async def test_one_event_is_recorded_once(line: Line, loss: Loss, reference: str
     assert (codes([again]), answer(again)) == (["duplicate"], answer(outcome))
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("reference", ["r", None])
+async def test_one_event_of_a_known_customer_is_recorded_once(line: Line, loss: Loss, reference: str | None) -> None:
+    line.proxy.request, line.proxy.losses = WRITING, [loss]
+    outcome = await line.shop.one(purchase("first", "125", reference))
+    assert (line.proxy.lost, codes([outcome])) == ([loss], ["applied"])
+    assert (await line.shop.balance("first"), await line.shop.count("events")) == (126, 2)
+    again = await line.shop.one(purchase("first", "125", record(outcome).reference))
+    assert (codes([again]), answer(again)) == (["duplicate"], answer(outcome))
+    await check_books(line.shop.database)
+
+
 async def test_every_try_may_lose_its_answer(line: Line) -> None:
     line.proxy.losses = ["answer cut", "request cut", "answer swallowed", "answer cut"]
     outcome = await line.shop.one(purchase("anna", "125"))
@@ -81,6 +97,7 @@ async def test_a_batch_keeps_its_outcomes(line: Line, loss: Loss) -> None:
 
 
 async def test_under_load_with_every_third_answer_lost(line: Line) -> None:
+    line.proxy.request = WRITING
     line.proxy.losses = [None, None, "answer cut", None, None, "request cut"] * 5
 
     async def client(number: int) -> list[str]:
@@ -118,6 +135,15 @@ async def test_an_outage_within_the_time_is_not_noticed(line: Line) -> None:
     asyncio.get_running_loop().call_later(0.5, setattr, line.proxy, "is_dead", False)
     assert codes(await line.shop.send(purchase("anna", "10"))) == ["applied"]
     assert await line.shop.balance("anna") == 10
+
+
+async def test_no_answer_is_waited_for_without_end(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ANSWER_SECONDS: whichever statement it is whose answer is lost, the batch runs again on a new connection."""
+    monkeypatch.setattr(limits, "ANSWER_SECONDS", 0.3 - 30)
+    line.proxy.cut()  # the next connection has the new bound
+    line.proxy.request, line.proxy.losses = b"begin\0", ["answer swallowed"]
+    assert codes(await line.shop.send(purchase("anna", "10"))) == ["applied"]
+    assert (line.proxy.lost, await line.shop.balance("anna")) == (["answer swallowed"], 10)
 
 
 async def test_a_rollback_that_is_not_answered_ends(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:

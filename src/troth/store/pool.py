@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from troth import limits
 from troth.store.sql import load
 
 # Quoted, since asyncpg's classes take their parameter only when types are checked.
@@ -60,6 +61,11 @@ class Session:
     statement_seconds: float = 30  # 0: no bound
     idle_in_transaction_seconds: float = 30
 
+    @property
+    def answer_seconds(self) -> float | None:
+        """How long an answer is waited for: the server ends the statement first, unless it cannot be reached."""
+        return self.statement_seconds + limits.ANSWER_SECONDS if self.statement_seconds else None
+
     async def prepare(self, connection: Connection) -> None:
         """Set the session up; UnfitDatabaseError when this login may not become the serving role."""
         await connection.fetchrow(
@@ -96,6 +102,7 @@ async def open_database(session: Session | str, *, connections: int = 8) -> Asyn
         init=session.prepare,
         reset=_leave_as_is,
         max_cached_statement_lifetime=0,
+        command_timeout=session.answer_seconds,
     )
     async with pool:
         try:
@@ -106,7 +113,9 @@ async def open_database(session: Session | str, *, connections: int = 8) -> Asyn
 
 async def connect(session: Session) -> asyncpg.Connection[asyncpg.Record]:
     """One connection, set up for its purpose; the caller closes it."""
-    connection = await asyncpg.connect(session.dsn, max_cached_statement_lifetime=0)
+    connection = await asyncpg.connect(
+        session.dsn, max_cached_statement_lifetime=0, command_timeout=session.answer_seconds
+    )
     try:
         await session.prepare(connection)
     except BaseException:
