@@ -59,8 +59,8 @@ async def _receive_whole(receive: Receive, bytes_max: int) -> bytes:
             parts.append(part)
         else:
             parts.clear()
-        if size > max(bytes_max, limits.BODY_BYTES_BULK):
-            raise _too_large(bytes_max, {"Connection": "close"})
+            if size > max(bytes_max, limits.BODY_BYTES_BULK):
+                raise _too_large(bytes_max, {"Connection": "close"})
         if not message["more_body"]:
             break
     if size > bytes_max:
