@@ -126,10 +126,10 @@ def _divide(operands: _Operands) -> Node:
     number = Number(QUOTIENT_PLACES, min(ends), max(ends))
     ratio = Fraction(raised, divisor.number.low * lowered) if divisor.is_constant else Fraction(0)
     if ratio and ratio.denominator == 1:
-        return replace(scaled(dividend, ratio.numerator, number), inexact=dividend.inexact)
+        return replace(scaled(dividend, ratio.numerator), type=number)
     if ratio > 0:
         return replace(_dropped(dividend, ratio, number), inexact=True)
-    quotient = silent("half_up", number, scaled(dividend, raised, number), scaled(divisor, lowered, number))
+    quotient = silent("half_up", number, scaled(dividend, raised), scaled(divisor, lowered))
     return replace(quotient, inexact=True)
 
 
@@ -147,10 +147,10 @@ def _dropped(node: Node, ratio: Fraction, number: Number) -> Node:
     """Units × a positive ratio, half-up; without a call where they cannot be negative."""
     multiple, divisor = ratio.numerator, ratio.denominator
     if node.number.low < 0:
-        return silent("half_up", number, scaled(node, multiple, number), silent_integer(divisor))
+        return silent("half_up", number, scaled(node, multiple), silent_integer(divisor))
     if divisor % 2:
         multiple, divisor = multiple * 2, divisor * 2
-    raised = silent("add", number, scaled(node, multiple, number), silent_integer(divisor // 2))
+    raised = silent("add", number, scaled(node, multiple), silent_integer(divisor // 2))
     return silent("floor_divide", number, raised, silent_integer(divisor))
 
 

@@ -295,8 +295,9 @@ class Checker:
             return broken(syntax)
         if isinstance(left.type, Nothing) or not left.optional:
             return placed(left if not left.optional else right, syntax)
-        operation = "plain_default" if left.operation in _SLOTS else "default"
-        return self._joined(operation, kind, syntax, (left, right))
+        joined = self._joined("default", kind, syntax, (left, right))
+        is_plain = not is_broken(joined) and joined.arguments[0].operation in _SLOTS
+        return replace(joined, operation="plain_default") if is_plain else joined
 
     def _conditional(self, syntax: Conditional, facts: Facts) -> Node:
         test = self.visit(syntax.test, facts)

@@ -100,7 +100,7 @@ def member(problems: Problems, span: Span, operands: tuple[Operand, Operand], va
     if is_broken(left, right):
         return broken(span)
     holds_missing = isinstance(right.type, ListOf) and right.type.holds_missing
-    facts = NO_FACTS if holds_missing else narrowing.presence(syntax)
+    facts = NO_FACTS if holds_missing else narrowing.presence(syntax, operands[0][1])
     if right.operation == "list" and all(item.is_constant for item in right.arguments):
         right = replace(right, operation="constant", detail=frozenset(map(plain, right.arguments)), arguments=())
     elif right.optional:
@@ -142,8 +142,8 @@ def _equal_null(problems: Problems, operator: str, span: Span, operand: Operand)
             problems.report("never_true", f"{problems.text(node)} is never missing", span)
         return constant(operator == "!=", span)
     if operator == "==":
-        return condition("missing", span, (node,), (NO_FACTS, narrowing.presence(syntax)))
-    return condition("present", span, (node,), (narrowing.presence(syntax), NO_FACTS))
+        return condition("missing", span, (node,), (NO_FACTS, narrowing.presence(syntax, node)))
+    return condition("present", span, (node,), (narrowing.presence(syntax, node), NO_FACTS))
 
 
 def _compared(

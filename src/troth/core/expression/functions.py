@@ -152,11 +152,9 @@ def _has(checker: Checker, syntax: Call, facts: Facts) -> Node:
     node = checker.visit(asked[0], facts)
     if is_broken(node):
         return broken(syntax)
-    return (
-        condition("present", syntax, (node,), (presence(asked[0]), NO_FACTS))
-        if node.optional
-        else constant(True, syntax)
-    )
+    if not node.optional:
+        return constant(True, syntax)
+    return condition("present", syntax, (node,), (presence(asked[0], node), NO_FACTS))
 
 
 def _count_events(checker: Checker, syntax: Call) -> Node:

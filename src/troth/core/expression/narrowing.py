@@ -38,20 +38,25 @@ def _merged(one: Fact, other: Fact) -> Fact:
 
 
 def narrowed(node: Node, fact: Fact) -> Node:
-    """The node with what is known of it; where facts contradict each other the code is dead, and they are left out."""
-    optional = node.optional and not fact.present
+    """The node with what is known of it."""
     kind = node.type
     if isinstance(kind, Number):
         low = kind.low if fact.low is None else max(kind.low, fact.low)
         high = kind.high if fact.high is None else min(kind.high, fact.high)
         nonzero = fact.nonzero or kind.nonzero
         low, high = low + (nonzero and low == 0), high - (nonzero and high == 0)
-        kind = Number(kind.places, low, high, nonzero) if low <= high else kind
-    return replace(node, type=kind, optional=optional)
+        # facts that contradict each other belong to code that never runs
+        kind = Number(kind.places, low, high, nonzero) if low <= high else replace(kind, nonzero=True)
+    return replace(node, type=kind, optional=node.optional and not fact.present)
 
 
-def presence(syntax: Expression) -> Facts:
-    """A piece is there, and so is everything it is part of."""
+def presence(syntax: Expression, node: Node) -> Facts:
+    """A piece that may be missing is there, and so is everything it is part of.
+
+    One that is never missing tells nothing of its parts: `list.size` is 0 where the list is missing.
+    """
+    if not node.optional:
+        return NO_FACTS
     facts = {syntax.shape: Fact(present=True)}
     while isinstance(syntax, Member):
         syntax = syntax.target
@@ -65,18 +70,13 @@ def equality(left: tuple[Expression, Node], right: tuple[Expression, Node]) -> t
     for (syntax, node), (_, other) in ((left, right), (right, left)):
         if isinstance(syntax, Literal) or other.optional:
             continue
-        equal = both(equal, presence(syntax))
+        equal = both(equal, presence(syntax, node))
         if isinstance(node.type, Number) and isinstance(other.type, Number):
             equal = both(equal, {syntax.shape: _limit("<=", node.type, other.type)})
             equal = both(equal, {syntax.shape: _limit(">=", node.type, other.type)})
             if other.type.low == other.type.high == 0:
                 unequal = both(unequal, {syntax.shape: Fact(nonzero=True)})
     return equal, unequal
-
-
-def absence(syntax: Expression) -> tuple[Facts, Facts]:
-    """The facts of `syntax == null`."""
-    return NO_FACTS, presence(syntax)
 
 
 def order(operator: str, left: tuple[Expression, Node], right: tuple[Expression, Node]) -> tuple[Facts, Facts]:

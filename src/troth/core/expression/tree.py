@@ -107,15 +107,18 @@ def aligned(node: Node, places: int) -> Node:
     kind = widened(number, places)
     if node.is_constant:
         return replace(node, type=kind, detail=Fraction(kind.low, 10**places))
-    return scaled(node, 10 ** (places - number.places), kind)
+    return replace(scaled(node, 10 ** (places - number.places)), type=kind)
 
 
-def scaled(node: Node, factor: int, kind: Number) -> Node:
-    """The same number, its units times `factor`."""
+def scaled(node: Node, factor: int) -> Node:
+    """The units of a number times `factor`."""
     if factor == 1:
-        return replace(node, type=kind)
-    operation = "scale" if node.optional else "multiply"
-    return replace(silent(operation, kind, node, silent_integer(factor)), optional=node.optional, inexact=node.inexact)
+        return node
+    number = node.number
+    low, high = sorted((number.low * factor, number.high * factor))
+    kind = Number(number.places, low, high, number.nonzero)
+    step = silent("scale" if node.optional else "multiply", kind, node, silent_integer(factor))
+    return replace(step, optional=node.optional, inexact=node.inexact)
 
 
 def silent(operation: str, kind: Type, *arguments: Node) -> Node:
