@@ -163,8 +163,8 @@ class Maker:
     def _negative(self, depth: int) -> Made:
         inner = self.number(depth)
         text = f"-{self._in(inner, _SIGN)}"
-        value: Callable[[Row], Any] = lambda row: -(inner.value(row) if inner.constant else settled(inner, row))  # noqa: E731
-        return Made(text, _SIGN, value, constant=inner.constant)
+        read = inner.value if inner.constant else lambda row: settled(inner, row)
+        return Made(text, _SIGN, lambda row: -read(row), constant=inner.constant)
 
     def _rounded(self, depth: int) -> Made:
         inner = self.number(depth)
