@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from troth.cli_program import program
-from troth.core.program_items import plain_document
-from troth.core.program_text import parse_document
+from troth.cli.program import program
+from troth.core.program.items import plain_document
+from troth.core.program.text import parse_document
 from troth.store.programs import live_revision, load_live
 
-SHOP = Path(__file__).parents[1] / "examples" / "programs" / "shop.yaml"
+SHOP = Path(__file__).parents[2] / "examples" / "programs" / "shop.yaml"
 WRONG = """\
 settings: {time_zone: Mars}
 rules:

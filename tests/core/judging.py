@@ -15,7 +15,7 @@ from troth.core.decide import Decision, Judged, decide
 from troth.core.event import Event
 from troth.core.ids import uuid7
 from troth.core.program import Program, Property
-from troth.core.program_document import validate_document
+from troth.core.program.document import validate_document
 from troth.core.rules import RuleBook, compile_rules
 from troth.core.state import CustomerState, Lot
 

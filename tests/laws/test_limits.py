@@ -8,7 +8,7 @@ from tests.core.judging import document, judge_of, program_of, read, rule
 from troth import limits
 from troth.core.expression import check, scope_for
 from troth.core.expression.scope import Scope
-from troth.core.program_document import validate_document
+from troth.core.program.document import validate_document
 
 
 def test_text_and_lists_that_declare_no_bound() -> None:

@@ -37,13 +37,13 @@ from troth.api.program_wire import (
     signature_of,
     text_answer,
 )
-from troth.core.program_diff import diff
-from troth.core.program_document import Validated, validate_document
-from troth.core.program_edit import replace_document
-from troth.core.program_items import plain_document
-from troth.core.program_problem import in_order
-from troth.core.program_text import ParsedText
-from troth.core.program_writer import write_yaml
+from troth.core.program.diff import diff
+from troth.core.program.document import Validated, validate_document
+from troth.core.program.edit import replace_document
+from troth.core.program.items import plain_document
+from troth.core.program.problem import in_order
+from troth.core.program.text import ParsedText
+from troth.core.program.writer import write_yaml
 from troth.store.programs import Revision, RevisionSummary, history, load_live, load_revision, publish
 
 READ = [requires("program:read")]

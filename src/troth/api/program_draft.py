@@ -33,10 +33,10 @@ from troth.api.program_wire import (
     signature_of,
     stale,
 )
-from troth.core.program_diff import diff
-from troth.core.program_document import Validated, validate_document
-from troth.core.program_edit import Edit, Invalid, Publication, Unchanged, merge_draft
-from troth.core.program_items import plain_document
+from troth.core.program.diff import diff
+from troth.core.program.document import Validated, validate_document
+from troth.core.program.edit import Edit, Invalid, Publication, Unchanged, merge_draft
+from troth.core.program.items import plain_document
 from troth.store.pool import Connection
 from troth.store.programs import (
     Draft,

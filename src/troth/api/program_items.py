@@ -45,8 +45,8 @@ from troth.api.program_wire import (
     settle,
     signature_of,
 )
-from troth.core.program_document import validate_document
-from troth.core.program_edit import (
+from troth.core.program.document import validate_document
+from troth.core.program.edit import (
     Edit,
     Publication,
     Unchanged,
@@ -57,8 +57,8 @@ from troth.core.program_edit import (
     replace_item,
     replace_tiers_frame,
 )
-from troth.core.program_items import TIERS, section_items, tiers_frame
-from troth.core.program_types import show_event_type
+from troth.core.program.items import TIERS, section_items, tiers_frame
+from troth.core.program.shown_types import show_event_type
 from troth.store.programs import Revision, load_revision, publish
 
 T = TypeVar("T", bound=Callable[..., object])

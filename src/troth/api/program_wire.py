@@ -19,10 +19,10 @@ from litestar.response.base import ASGIResponse
 from troth.api.answers import JSON, Answer
 from troth.api.auth import caller_of
 from troth.api.problems import ErrorItem, ProblemError, invalid, not_found
-from troth.core.program_diff import Change
-from troth.core.program_edit import Decision, Exists, Invalid, Missing, Publication, Stale, Unchanged, within_item
-from troth.core.program_problem import ProgramProblem
-from troth.core.program_text import ParsedText, parse_document
+from troth.core.program.diff import Change
+from troth.core.program.edit import Decision, Exists, Invalid, Missing, Publication, Stale, Unchanged, within_item
+from troth.core.program.problem import ProgramProblem
+from troth.core.program.text import ParsedText, parse_document
 from troth.store.pool import Database
 from troth.store.programs import Signature
 

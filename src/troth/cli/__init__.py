@@ -19,13 +19,13 @@ from troth.store.vault import MasterKeyError
 _TOLD = (ConfigError, EmbeddedPostgresError, MasterKeyError, UnfitDatabaseError)  # their texts say what to do
 
 COMMANDS = {  # name → where it is; loaded when it is called, so that no command waits for the others' imports
-    "serve": "troth.cli_serve:serve",
-    "keys": "troth.cli_keys:keys",
-    "program": "troth.cli_program:program",
-    "import": "troth.cli_import:import_command",
-    "demo": "troth.cli_demo:demo",
-    "verify": "troth.cli_proof:verify",
-    "rebuild": "troth.cli_proof:rebuild",
+    "serve": "troth.cli.serve:serve",
+    "keys": "troth.cli.keys:keys",
+    "program": "troth.cli.program:program",
+    "import": "troth.cli.import_file:import_command",
+    "demo": "troth.cli.demo:demo",
+    "verify": "troth.cli.proof:verify",
+    "rebuild": "troth.cli.proof:rebuild",
 }
 
 

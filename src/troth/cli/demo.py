@@ -18,8 +18,8 @@ from pathlib import Path
 import click
 import uvloop
 
-from troth.cli_engine import STOPPED, command_engine, stopping_by_signal
-from troth.cli_settings import data_option
+from troth.cli.engine import STOPPED, command_engine, stopping_by_signal
+from troth.cli.settings import data_option
 from troth.config import Config, read_config
 from troth.core.coercion import Problem
 from troth.demo.stories import Happening, Shop

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 from troth.api.logging import configure_logging
-from troth.cli_settings import open_vault_of
+from troth.cli.settings import open_vault_of
 from troth.config import Config
 from troth.embedded.access import DatabaseAccess, data_folder
 from troth.engine import Engine, running_engine

@@ -21,8 +21,8 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from troth.cli_engine import STOPPED, command_engine, stopping_by_signal
-from troth.cli_settings import data_option
+from troth.cli.engine import STOPPED, command_engine, stopping_by_signal
+from troth.cli.settings import data_option
 from troth.config import Config, read_config
 from troth.entry.csv_import import CsvRows
 from troth.entry.import_file import ImportFile, UnreadableFileError

@@ -22,7 +22,7 @@ from troth.api.keys import (
     seal_secret,
     show_key_id,
 )
-from troth.cli_settings import data_option, open_vault_of
+from troth.cli.settings import data_option, open_vault_of
 from troth.config import Config, read_config
 from troth.embedded.access import data_folder
 from troth.store.keys import KeyKind, KeyRecord, insert_key, list_keys, revoke_key, shorten_key

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Never, TypeVar, assert_never
 
 import click
 
-from troth.cli_program_text import change_lines, problem_line, revision_line
-from troth.cli_settings import data_option
+from troth.cli.program_text import change_lines, problem_line, revision_line
+from troth.cli.settings import data_option
 from troth.config import read_config
-from troth.core.program_diff import Change, diff
-from troth.core.program_document import validate_document
-from troth.core.program_edit import (
+from troth.core.program.diff import Change, diff
+from troth.core.program.document import validate_document
+from troth.core.program.edit import (
     Decision,
     Edit,
     Exists,
@@ -33,10 +33,10 @@ from troth.core.program_edit import (
     Unchanged,
     replace_document,
 )
-from troth.core.program_items import Document, plain_document
-from troth.core.program_problem import ProgramProblem, in_order
-from troth.core.program_text import ParsedText, parse_document
-from troth.core.program_writer import write_yaml
+from troth.core.program.items import Document, plain_document
+from troth.core.program.problem import ProgramProblem, in_order
+from troth.core.program.text import ParsedText, parse_document
+from troth.core.program.writer import write_yaml
 from troth.embedded.access import data_folder
 from troth.starter import starter_document
 from troth.store.programs import Revision, Signature, ensure_program, history, load_live, load_revision, publish

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import click
 
-from troth.core.program_diff import Change
-from troth.core.program_problem import ProgramProblem
+from troth.core.program.diff import Change
+from troth.core.program.problem import ProgramProblem
 from troth.store.programs import RevisionSummary
 
 _MARKS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow"), "reordered": ("~", "yellow")}

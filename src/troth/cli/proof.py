@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from troth import limits
-from troth.cli_settings import data_option
+from troth.cli.settings import data_option
 from troth.config import read_config
 from troth.core.program import Program
 from troth.core.replay import Difference

@@ -23,7 +23,7 @@ from litestar.types import ASGIApp
 
 from troth.api.logging import configure_logging, describe_fault, logger, request_log
 from troth.app import running_app
-from troth.cli_settings import data_option, open_vault_of
+from troth.cli.settings import data_option, open_vault_of
 from troth.config import Config, read_config
 from troth.embedded.access import data_folder
 from troth.worker import upkeep

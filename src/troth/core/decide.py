@@ -15,13 +15,13 @@ from uuid import UUID
 import msgspec
 
 from troth import limits
-from troth.core.builtin_types import ORDER_FAMILY_TYPES
 from troth.core.coercion import Problem, Reading, read_fields
 from troth.core.event import Event
 from troth.core.ids import neighbour, recorded_at
 from troth.core.inputs import Inputs
 from troth.core.points import by_expiry_day, earn, expire
 from troth.core.program import Level
+from troth.core.program.builtin_types import ORDER_FAMILY_TYPES
 from troth.core.rules import RuleBook, TypeRules, Verdict, judge, rooms, used
 from troth.core.state import CustomerState, Lot, Posting, Use, UseKey, apply_postings
 from troth.core.tiers import held_level, upgrade

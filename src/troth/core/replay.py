@@ -15,13 +15,13 @@ from uuid import UUID
 
 import msgspec
 
-from troth.core.builtin_types import PROFILE_TYPE
 from troth.core.coercion import Reading, read_fields
 from troth.core.decide import Judged, record_event
 from troth.core.event import Event
 from troth.core.ids import recorded_at, show_id
 from troth.core.inputs import to_json
 from troth.core.points import expire
+from troth.core.program.builtin_types import PROFILE_TYPE
 from troth.core.record import show_after
 from troth.core.rules import RuleBook
 from troth.core.state import CustomerState, Lot, Posting, apply_postings

@@ -23,8 +23,8 @@ from troth.api.openapi import documented
 from troth.api.problems import ErrorItem, ProblemError
 from troth.api.profiles import Profile
 from troth.api.reading import reading_of
-from troth.core.builtin_types import PROFILE_TYPE
 from troth.core.coercion import Problem
+from troth.core.program.builtin_types import PROFILE_TYPE
 from troth.entry.body import read_body
 from troth.entry.events import EventRequest, door_of, outcome_name, overloaded, rejected
 from troth.entry.senders import Fields, Sender, sender_of, signed_id

@@ -19,9 +19,9 @@ from uuid import UUID
 import msgspec
 
 from troth import limits
-from troth.core.builtin_types import PROFILE_TYPE
 from troth.core.decide import decide
 from troth.core.ids import RANDOM_BITS, bucket_of, uuid7
+from troth.core.program.builtin_types import PROFILE_TYPE
 from troth.core.rules import RuleBook, use_keys
 from troth.core.state import CustomerState, UseKey
 from troth.pipeline.books import Book, Books

@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from troth import limits
-from troth.core.builtin_types import ORDER_FAMILY_TYPES, PROFILE_TYPE
 from troth.core.coercion import Problem, Reading, escape, parse_moment, read_fields, read_unknown
 from troth.core.program import EventType, Program
+from troth.core.program.builtin_types import ORDER_FAMILY_TYPES, PROFILE_TYPE
 from troth.pipeline.outcome import RawEvent
 
 # Types whose effect this version does not have: recording them without it would be wrong for ever.

@@ -11,11 +11,11 @@ from uuid import UUID
 
 import msgspec
 
-from troth.core.builtin_types import PROFILE_TYPE
 from troth.core.calendar import show_time
 from troth.core.decide import Decision, Judged
 from troth.core.ids import reference_hash, show_id
 from troth.core.inputs import to_json
+from troth.core.program.builtin_types import PROFILE_TYPE
 from troth.core.record import CausedEvent, RecordedEvent, awards_of, net_points, show_after, show_caused
 from troth.core.rules import RuleBook
 from troth.core.state import CustomerState

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from troth.core.program_text import parse_document
+from troth.core.program.text import parse_document
 
 
 def starter_text() -> str:

@@ -2,7 +2,7 @@
 
 -- name: write
 -- Everything in one statement, or nothing: it fails (division by zero) unless each reference is still free and each
--- customer's row is still the version that was judged. Outside a transaction it is its own: decided, claimed, committed.
+-- customer's row is still the version that was judged. Outside a transaction it is one of its own.
 -- postings, lots and balances name their event or customer by its place in the arrays.
 with claimed as (
     insert into event_refs (scope, reference_hash, event_id)

@@ -1,6 +1,6 @@
 """Program revisions, the live one, and the shared draft.
 
-In: edits decided by `core/program_edit.py`. Out: revisions as they were stored. Must never: change a revision that was
+In: edits decided by `core/program/edit.py`. Out: revisions as they were stored. Must never: change a revision that was
 published; a rollback is a new one with old content.
 """
 
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from troth.core.program import Program
-from troth.core.program_document import SEMANTICS_VERSION, validate_document
-from troth.core.program_edit import Decision, Edit, Invalid, Live, Publication, Stale, decide, replace_document
-from troth.core.program_items import Document
-from troth.core.program_problem import NOWHERE, Positions, ProgramProblem
+from troth.core.program.document import SEMANTICS_VERSION, validate_document
+from troth.core.program.edit import Decision, Edit, Invalid, Live, Publication, Stale, decide, replace_document
+from troth.core.program.items import Document
+from troth.core.program.problem import NOWHERE, Positions, ProgramProblem
 from troth.store.sql import load
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from troth.core.program_document import Validated, validate_document
-from troth.core.program_text import parse_document
+from troth.core.program.document import Validated, validate_document
+from troth.core.program.text import parse_document
 
 
 def validate(text: str) -> Validated:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from troth.core.program_diff import apply_changes, conflicts, diff
-from troth.core.program_edit import (
+from troth.core.program.diff import apply_changes, conflicts, diff
+from troth.core.program.edit import (
     Decision,
     Edit,
     Exists,
@@ -27,7 +27,7 @@ from troth.core.program_edit import (
     replace_tiers_frame,
     within_item,
 )
-from troth.core.program_items import Document, items_of, merge_patch
+from troth.core.program.items import Document, items_of, merge_patch
 
 NOTHING = Live(number=0, document={}, item_revisions={})
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from troth import limits
-from troth.core.program_items import plain_document
-from troth.core.program_text import TextFormat, parse_document
-from troth.core.program_writer import write_yaml
+from troth.core.program.items import plain_document
+from troth.core.program.text import TextFormat, parse_document
+from troth.core.program.writer import write_yaml
 
 VALUES = [
     ("a: 1", {"a": 1}),

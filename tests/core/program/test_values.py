@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from troth import limits
-from troth.core.builtin_types import BUILTIN_TYPES, ORDER_FAMILY_TYPES, SYSTEM_TYPES
 from troth.core.program import Expiry, Level, OrderMapping, Program, Wallet
-from troth.core.program_document import Validated, validate_document
-from troth.core.program_items import plain_document
-from troth.core.program_text import parse_document
-from troth.core.program_types import show_event_type
+from troth.core.program.builtin_types import BUILTIN_TYPES, ORDER_FAMILY_TYPES, SYSTEM_TYPES
+from troth.core.program.document import Validated, validate_document
+from troth.core.program.items import plain_document
+from troth.core.program.shown_types import show_event_type
+from troth.core.program.text import parse_document
 from troth.starter import starter_document
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "programs" / "shop.yaml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "programs" / "shop.yaml"
 
 
 def validate(text: str) -> Validated:

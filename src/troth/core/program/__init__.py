@@ -1,6 +1,6 @@
 """The program: everything marketers decide, as one frozen value.
 
-In: nothing here reads a document; `core/program_document.py` turns a validated document into these types.
+In: nothing here reads a document; `core/program/document.py` turns a validated document into these types.
 Out: plain records that rules, tiers and validation read. A `Program` is whole and consistent by construction:
 every reference between its parts exists, every expression compiles.
 """

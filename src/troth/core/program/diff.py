@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from troth.core.program_items import (
+from troth.core.program.items import (
     ITEM_SECTIONS,
     TIERS,
     Document,
@@ -20,7 +20,7 @@ from troth.core.program_items import (
     with_items,
     with_tiers_frame,
 )
-from troth.core.program_problem import pointer_to
+from troth.core.program.problem import pointer_to
 
 ChangeKind = Literal["added", "removed", "changed", "reordered"]
 _ORDERED = ("/properties", "/of")  # mappings whose order is shown

@@ -1,6 +1,6 @@
 """A program document → a `Program`, or everything that is wrong with it.
 
-In: plain values (from `core/program_text.py` or storage). Out: the program, whole and consistent, or problems with
+In: plain values (from `core/program/text.py` or storage). Out: the program, whole and consistent, or problems with
 pointers. Must never: stop at the first problem, or let through what this version does not build.
 """
 
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from troth.core.program import Program
-from troth.core.program_events import read_event_types
-from troth.core.program_fields import Fields
-from troth.core.program_problem import NOWHERE, Positions, Problems, ProgramProblem
-from troth.core.program_rules import Surroundings, read_rules
-from troth.core.program_sections import NOT_AVAILABLE, read_orders, read_settings, read_tiers, read_wallets
+from troth.core.program.events import read_event_types
+from troth.core.program.fields import Fields
+from troth.core.program.problem import NOWHERE, Positions, Problems, ProgramProblem
+from troth.core.program.rules import Surroundings, read_rules
+from troth.core.program.sections import NOT_AVAILABLE, read_orders, read_settings, read_tiers, read_wallets
 
 SEMANTICS_VERSION = 1  # what the engine makes of a program; stored with every revision
 _NOT_BUILT = ("segments", "automations", "rewards", "campaigns")

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from troth.core.program import Program
-from troth.core.program_diff import Change, apply_changes, conflicts, diff, next_item_revisions
-from troth.core.program_document import validate_document
-from troth.core.program_items import (
+from troth.core.program.diff import Change, apply_changes, conflicts, diff, next_item_revisions
+from troth.core.program.document import validate_document
+from troth.core.program.items import (
     ITEM_SECTIONS,
     TIERS,
     Document,
@@ -27,7 +27,7 @@ from troth.core.program_items import (
     tiers_frame,
     with_tiers_frame,
 )
-from troth.core.program_problem import NOWHERE, Positions, ProgramProblem
+from troth.core.program.problem import NOWHERE, Positions, ProgramProblem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from troth import limits
-from troth.core.builtin_types import ORDER_FAMILY_TYPES, PROFILE_TYPE, with_levels, with_opening_types
 from troth.core.program import EventType, OrderMapping, Property
-from troth.core.program_fields import Fields
-from troth.core.program_problem import meant
-from troth.core.program_properties import find_property, names_of, read_properties
+from troth.core.program.builtin_types import ORDER_FAMILY_TYPES, PROFILE_TYPE, with_levels, with_opening_types
+from troth.core.program.fields import Fields
+from troth.core.program.problem import meant
+from troth.core.program.properties import find_property, names_of, read_properties
 
 SCOPES = ("points:write", "customers:write", "events:write", "program:write")
 _MAPPED = ("id", "amount", "burned", "updated_at", "auto_accept", "currency", "items")

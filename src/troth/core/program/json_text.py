@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from troth import limits
-from troth.core.program_problem import (
+from troth.core.program.problem import (
     NOWHERE,
     Positions,
     Problems,

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from troth import limits
 from troth.core.coercion import Reading, read_fields
 from troth.core.program import Property, PropertyKind
-from troth.core.program_fields import Fields, decimal_places
-from troth.core.program_problem import pointer_to
+from troth.core.program.fields import Fields, decimal_places
+from troth.core.program.problem import pointer_to
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME_HINT = "letters, digits and '_', not beginning with a digit, so that rules can read it"

@@ -13,18 +13,18 @@ from typing import Literal, cast
 from zoneinfo import ZoneInfo
 
 from troth import limits
-from troth.core.builtin_types import (
+from troth.core.expression import Diagnostic, Scope, check, scope_for
+from troth.core.program import EventType, Limit, Rule, Window
+from troth.core.program.builtin_types import (
     ORDER_FAMILY_TYPES,
     PROFILE_TYPE,
     SYSTEM_TYPES,
     UNAVAILABLE_TYPES,
     WRITTEN_SYSTEM_TYPES,
 )
-from troth.core.expression import Diagnostic, Scope, check, scope_for
-from troth.core.program import EventType, Limit, Rule, Window
-from troth.core.program_fields import Fields, check_identifier
-from troth.core.program_problem import ProgramProblem, Span
-from troth.core.program_sections import not_available, read_expiry, read_hold
+from troth.core.program.fields import Fields, check_identifier
+from troth.core.program.problem import ProgramProblem, Span
+from troth.core.program.sections import not_available, read_expiry, read_hold
 
 _WINDOWS = ("day", "week", "month", "year", "ever")
 _TIMES_MAX = 10**6

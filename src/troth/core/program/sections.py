@@ -13,10 +13,10 @@ from typing import Literal, cast
 from zoneinfo import ZoneInfo, available_timezones
 
 from troth import limits
-from troth.core.currencies import CURRENCIES
 from troth.core.program import Expiry, ExpiryKind, Level, Orders, RoundingMode, Settings, Tiers, Wallet
-from troth.core.program_fields import Fields
-from troth.core.program_problem import meant
+from troth.core.program.currencies import CURRENCIES
+from troth.core.program.fields import Fields
+from troth.core.program.problem import meant
 
 NOT_AVAILABLE = "not_available"
 MAIN_WALLET = Wallet(id="points", label="Points")  # what a program without wallets counts in

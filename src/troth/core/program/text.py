@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from troth import limits
-from troth.core.program_json import JsonReader
-from troth.core.program_problem import NOWHERE, Positions, Problems, ProgramProblem, UnreadableTextError
-from troth.core.program_yaml import YamlReader
+from troth.core.program.json_text import JsonReader
+from troth.core.program.problem import NOWHERE, Positions, Problems, ProgramProblem, UnreadableTextError
+from troth.core.program.yaml_text import YamlReader
 
 TextFormat = Literal["yaml", "json"]
 

@@ -9,8 +9,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import SafeRepresenter
 
-from troth.core.program_problem import Problems
-from troth.core.program_yaml import plain_scalar
+from troth.core.program.problem import Problems
+from troth.core.program.yaml_text import plain_scalar
 
 _WIDTH = 120
 

@@ -27,7 +27,7 @@ from ruamel.yaml.events import (
 )
 
 from troth import limits
-from troth.core.program_problem import (
+from troth.core.program.problem import (
     Place,
     Positions,
     Problems,
