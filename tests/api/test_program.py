@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 
 from tests.serving import Served
-from troth.core.program_items import plain_document
-from troth.core.program_text import parse_document
+from troth.core.program.items import plain_document
+from troth.core.program.text import parse_document
 
 EXAMPLE = (Path(__file__).parents[2] / "examples" / "programs" / "shop.yaml").read_text(encoding="utf-8")
 YAML = {"content-type": "application/yaml"}

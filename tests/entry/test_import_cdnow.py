@@ -12,7 +12,7 @@ import pytest
 
 from tests.laws.tree import ROOT
 from tests.pipeline.shop import Shop, open_shop
-from troth.core.program_text import parse_document
+from troth.core.program.text import parse_document
 from troth.embedded.access import DatabaseAccess
 from troth.entry.csv_import import CsvRows
 from troth.entry.import_file import ImportFile

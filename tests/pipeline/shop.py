@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from troth.core.program_edit import Publication, replace_document
+from troth.core.program.edit import Publication, replace_document
 from troth.core.record import RecordedEvent, encode_answer
 from troth.embedded.access import DatabaseAccess
 from troth.engine import Engine, running_engine

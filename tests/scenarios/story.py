@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
-from troth.core.program_text import parse_document
+from troth.core.program.text import parse_document
 
 FOLDER = Path(__file__).with_name("stories")
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from troth.core.program_document import SEMANTICS_VERSION
-from troth.core.program_edit import Exists, Invalid, Publication, Stale, create_item, replace_document, replace_item
-from troth.core.program_items import section_items
+from troth.core.program.document import SEMANTICS_VERSION
+from troth.core.program.edit import Exists, Invalid, Publication, Stale, create_item, replace_document, replace_item
+from troth.core.program.items import section_items
 from troth.starter import starter_document
 from troth.store.programs import (
     Signature,
