@@ -37,7 +37,8 @@ def calculate(problems: Problems, operator: str, span: Span, operands: _Operands
     """The node of one arithmetic operator or function of numbers."""
     if operator in ("/", "%") and not operands[1].number.excludes_zero:
         hint = "write max(x, 1), or x != 0 ? … : …"
-        problems.report("division_by_zero", f"{problems.text(operands[1])} may be zero", operands[1], hint)
+        how = "is" if operands[1].is_constant else "may be"
+        problems.report("division_by_zero", f"the divisor {problems.text(operands[1])} {how} zero", operands[1], hint)
         return broken(span)
     if all(operand.is_constant for operand in operands):
         return _folded(problems, operator, span, operands)

@@ -56,6 +56,7 @@ from troth.core.expression.types import (
 )
 
 _SLOTS = frozenset({"property", "input", "item"})
+_PATHS = _SLOTS | {"field", "optional_field"}
 _DEFAULTS: dict[type, str] = {Number: "0", Text: '""', Boolean: "false"}
 
 
@@ -119,8 +120,9 @@ class Checker:
             return True
         text = self.problems.text(node)
         default = _DEFAULTS.get(type(node.type))
-        hint = f"write {text} ?? {default}, or test has({text}) first" if default else f"test has({text}) first"
-        self.problems.report("maybe_missing", f"{text} may be missing", node, hint)
+        ways = [f"write {text} ?? {default}"] if default else []
+        ways += [f"test has({text}) first"] if node.operation in _PATHS else []
+        self.problems.report("maybe_missing", f"{text} may be missing", node, ", or ".join(ways) or None)
         return False
 
     def demand_all(self, nodes: tuple[Node, ...], kinds: tuple[tuple[type[Type], ...], ...], user: str) -> bool:

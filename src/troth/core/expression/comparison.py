@@ -63,7 +63,9 @@ def equal(problems: Problems, operator: str, span: Span, operands: tuple[Operand
     if unified((left.type, right.type)) is None or isinstance(left.type, ListOf | ObjectOf):
         message = f"a {type_name(left.type)} cannot equal a {type_name(right.type)}"
         return _refused(problems, message, span, (left, right))
-    _warn_unequal(problems, span, left, right)
+    _warn_foreign(problems, left, right)
+    if operator == "==":
+        _warn_never_equal(problems, span, left, right)
     facts = narrowing.equality(*operands)
     return _compared(problems, span, (operator, facts if operator == "==" else facts[::-1]), (left, right))
 
@@ -94,7 +96,9 @@ def member(problems: Problems, span: Span, operands: tuple[Operand, Operand], va
         message = f"a {type_name(left.type)} is never in a list of {type_name(right.type.item)}"
         return _refused(problems, message, span, (left, right))
     for item in right.arguments if right.operation == "list" else ():
-        _warn_unequal(problems, item, left, item)
+        written = item if item.start >= 0 else item.arguments[0]  # not as it was aligned
+        _warn_foreign(problems, left, written)
+        _warn_never_equal(problems, written, left, written)
     warn_inexact(problems, (left,))
     left, right = _same_units(problems, left, right, variable)
     if is_broken(left, right):
@@ -162,20 +166,27 @@ def _compared(
     return condition(operation, span, (left, right), facts)
 
 
-def _warn_unequal(problems: Problems, span: Span, left: Node, right: Node) -> None:
-    """Warns when no value of one side can be a value of the other."""
-    if isinstance(left.type, Text) and isinstance(right.type, Text):
-        mine, theirs = left.type.enum, right.type.enum
-        if mine is not None and theirs is not None and not mine & theirs:
-            node, known = (right, mine) if right.is_constant else (left, theirs)
-            hint = suggestion(min(node.type.enum or ()), known) if isinstance(node.type, Text) else None
-            problems.report("never_true", f"{problems.text(node)} is not a value it can have", span, hint)
-    if isinstance(left.type, Number) and isinstance(right.type, Number):
-        one, other = (left.type, right.type) if left.type.places <= right.type.places else (right.type, left.type)
-        wide = widened(one, other.places)
-        too_fine = other.low == other.high and other.low % 10 ** (other.places - one.places)
-        if wide.high < other.low or other.high < wide.low or too_fine:
-            problems.report("never_true", f"{problems.text(left)} never equals {problems.text(right)}", span)
+def _warn_foreign(problems: Problems, left: Node, right: Node) -> None:
+    """Warns when no text of one side can be one of the other's."""
+    if not (isinstance(left.type, Text) and isinstance(right.type, Text)):
+        return
+    mine, theirs = left.type.enum, right.type.enum
+    if mine is not None and theirs is not None and not mine & theirs:
+        node, written, known = (right, theirs, mine) if right.is_constant else (left, mine, theirs)
+        hint = suggestion(min(written), known) if written else None
+        problems.report("never_true", f"{problems.text(node)} is not a value it can have", node, hint)
+
+
+def _warn_never_equal(problems: Problems, span: Span, left: Node, right: Node) -> None:
+    """Warns when bounds or places of two numbers keep them apart."""
+    if not (isinstance(left.type, Number) and isinstance(right.type, Number)):
+        return
+    coarse, fine = sorted((left.type, right.type), key=lambda number: number.places)
+    unit = 10 ** (fine.places - coarse.places)
+    too_fine = fine.low == fine.high and fine.low % unit != 0
+    if coarse.high * unit < fine.low or fine.high < coarse.low * unit or too_fine:
+        message = f"{problems.text(left)} never equals {problems.text(right)}"
+        problems.report("never_true", message, span, "its declared bounds and places exclude it")
 
 
 def _warn_never_ordered(problems: Problems, operator: str, span: Span, nodes: tuple[Node, Node]) -> None:
@@ -187,7 +198,7 @@ def _warn_never_ordered(problems: Problems, operator: str, span: Span, nodes: tu
     best = (one.low, other.high) if operator in ("<", "<=") else (one.high, other.low)
     if not _OPERATIONS[operator][1](*best):
         message = f"{problems.text(left)} is never {operator} {problems.text(right)}"
-        problems.report("never_true", message, span, "the declared bounds exclude it")
+        problems.report("never_true", message, span, "its declared bounds exclude it")
 
 
 def _refused(problems: Problems, message: str, span: Span, nodes: tuple[Node, Node]) -> Node:

@@ -99,7 +99,8 @@ class _Walk:
                 return self._items[node.detail]
             case (("field" | "optional_field"), (target,)):
                 assert isinstance(node.detail, int)
-                return runtime.field(self._sequence(target), node.detail)
+                # a path is one step
+                return runtime.field(_sequence(self._evaluated(target)), node.detail)
             case "and", (left, right):
                 return self.value(left) and self.value(right)
             case "or", (left, right):
@@ -111,19 +112,19 @@ class _Walk:
         return self._apply(node, [self.value(argument) for argument in node.arguments])
 
     def _over_list(self, node: Node, items: Node, body: Node) -> object:
-        sequence = self._sequence(items)
+        collection = _sequence(self.value(items)) or ()
         values = []
-        for item in sequence or ():
+        for item in collection:
             self._items[node.detail] = item
             values.append(self.value(body))
-        return self._apply(node, [sequence, values])
-
-    def _sequence(self, node: Node) -> tuple[object, ...] | list[object] | None:
-        value = self.value(node)
-        assert value is None or isinstance(value, tuple | list)
-        return value
+        return self._apply(node, [collection, values])
 
     def _apply(self, node: Node, arguments: list[object]) -> object:
         apply = OPERATIONS[node.operation].apply
         assert apply is not None
         return apply(*arguments)
+
+
+def _sequence(value: object) -> tuple[object, ...] | list[object] | None:
+    assert value is None or isinstance(value, tuple | list)
+    return value
