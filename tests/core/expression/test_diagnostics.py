@@ -158,5 +158,14 @@ def test_findings_are_bounded() -> None:
     assert len(found) == limits.EXPRESSION_PROBLEMS
 
 
+def test_work_over_full_lists_is_bounded() -> None:
+    inner = "properties.items.sum(a, properties.items.sum(b, properties.items.sum(c, {})))"
+    assert 20**3 * 9 < limits.EXPRESSION_COST < 20**3 * 13
+    assert diagnostics(inner.format("c.price" + " + 1" * 2)) == ()
+    found = diagnostics(inner.format("c.price" + " + 1" * 6))
+    assert [each.code for each in found] == ["too_complex"]
+    assert str(found[0].hint) == "lower max_items, or do not nest lists"
+
+
 def test_counts_read_from_the_customer_are_bounded() -> None:
     assert getattr(accepted("customer.orders").type, "high", 0) == limits.COUNT_MAX

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from troth import limits
 from troth.core.expression.checker import Checker
 from troth.core.expression.diagnostic import Diagnostic, Problems
 from troth.core.expression.parser import parse
@@ -43,7 +44,10 @@ def check(source: str, scope: Scope, expected: Expected) -> Checked:
             checker.demand(tree, (Boolean,), "a condition")
         else:
             checker.demand(tree, (Number,), "a formula")
-    ok = not any(found.severity == "error" for found in problems.diagnostics)
+        if not problems.has_error and _height(tree) > limits.EXPRESSION_HEIGHT:
+            hint = "split the rule, or compute less in one expression"
+            problems.report("too_complex", "too many steps inside each other", syntax, hint)
+    ok = not problems.has_error
     return Checked(
         source=source,
         diagnostics=problems.diagnostics,
@@ -53,3 +57,11 @@ def check(source: str, scope: Scope, expected: Expected) -> Checked:
         property_reads=frozenset(checker.property_reads),
         tree=tree,
     )
+
+
+def _height(tree: Node) -> int:
+    """How deep the walks of every form go: one operator may be several steps, as a rounded quotient is."""
+    height, level = -1, [tree]
+    while level:
+        height, level = height + 1, [argument for node in level for argument in node.arguments]
+    return height

@@ -6,14 +6,14 @@ everything it is part of.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 
 from troth import limits
 from troth.core.expression import arithmetic, comparison, functions
-from troth.core.expression.diagnostic import Piece, Problems, Span, shown, suggestion
+from troth.core.expression.diagnostic import Piece, Problems, Span, shown
 from troth.core.expression.narrowing import both, narrowed
 from troth.core.expression.scope import Entry, Scope
 from troth.core.expression.syntax import (
@@ -168,8 +168,9 @@ class Checker:
                 return None
         return path if path in self.scope.namespaces else None
 
-    def unknown(self, what: str, name: str, span: Span, known: Iterable[str]) -> Node:
-        self.problems.report("unknown_property", f"unknown {what} {shown(name)}", span, suggestion(name, known))
+    def unknown(self, what: str, name: str, span: Span, known: Collection[str]) -> Node:
+        hint = self.problems.suggestion(name, known)
+        self.problems.report("unknown_property", f"unknown {what} {shown(name)}", span, hint)
         return broken(span)
 
     def _name(self, syntax: Name) -> Node:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from troth.core.expression import narrowing
 from troth.core.expression.arithmetic import fitting, warn_inexact
-from troth.core.expression.diagnostic import Problems, Span, suggestion
+from troth.core.expression.diagnostic import Problems, Span
 from troth.core.expression.syntax import Expression
 from troth.core.expression.tree import (
     NO_FACTS,
@@ -173,7 +173,7 @@ def _warn_foreign(problems: Problems, left: Node, right: Node) -> None:
     mine, theirs = left.type.enum, right.type.enum
     if mine is not None and theirs is not None and not mine & theirs:
         node, written, known = (right, theirs, mine) if right.is_constant else (left, mine, theirs)
-        hint = suggestion(min(written), known) if written else None
+        hint = problems.suggestion(min(written), known) if written else None
         problems.report("never_true", f"{problems.text(node)} is not a value it can have", node, hint)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from troth import limits
 from troth.core.expression import arithmetic
-from troth.core.expression.diagnostic import Piece, Span, shown, suggestion
+from troth.core.expression.diagnostic import Piece, Span, shown
 from troth.core.expression.narrowing import presence
 from troth.core.expression.syntax import Call, Literal, Member, Name
 from troth.core.expression.tree import (
@@ -82,7 +82,8 @@ def call(checker: Checker, syntax: Call, facts: Facts) -> Node:
     name, target = syntax.name, syntax.target
     if name not in _KNOWN:
         place = Piece(syntax.name_start, syntax.name_start + len(name))
-        checker.problems.report("unknown_function", f"unknown function {shown(name)}", place, suggestion(name, _KNOWN))
+        hint = checker.problems.suggestion(name, _KNOWN)
+        checker.problems.report("unknown_function", f"unknown function {shown(name)}", place, hint)
         for argument in syntax.arguments:
             checker.visit(argument, facts)
         return broken(syntax)
