@@ -15,11 +15,19 @@ import asyncpg
 
 from troth.api.logging import describe_fault, logger
 from troth.embedded.access import DatabaseAccess
+from troth.store.pool import UnfitDatabaseError
 from troth.store.upkeep import analyse_grown
 
 ANALYSE_SECONDS = 2.0  # between two looks at what has grown
 PARTITION_SECONDS = 6 * 3_600.0  # daily is enough; a failure then still leaves months
 _PAUSE_SECONDS = 30.0  # after a failure
+_FAULTS = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    UnfitDatabaseError,
+)
 
 
 @asynccontextmanager
@@ -38,7 +46,7 @@ async def _work(access: DatabaseAccess) -> None:
     while True:
         try:
             await _look_after(access)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _FAULTS as error:
             logger().warning("upkeep failed", **describe_fault(error))
             await asyncio.sleep(_PAUSE_SECONDS)
 
