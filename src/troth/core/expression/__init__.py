@@ -4,9 +4,9 @@
 evaluation. A checked expression cannot fail on a valid event.
 
 How the language reads, tightest first: `a.b f(x)` · `??` · `- !` · `* / %` · `+ -` · comparisons and `in` (never
-chained) · `not` · `&& and` · `|| or` · `?:`. Numbers are exact decimals; `/` rounds half away from zero at 8 places, `%`
-has the sign of its left side. A missing value equals only null; a missing list is an empty list. Texts have no order.
-Weekdays are those of ISO 8601: Monday is 1. Days are counted between dates, in program time.
+chained) · `not` · `&& and` · `|| or` · `?:`. Numbers are exact decimals; `/` rounds half up at 8 places (ties away
+from zero), `%` has the sign of its left side. A missing value equals only null; a missing list is an empty list. Texts
+have no order. Weekdays are those of ISO 8601: Monday is 1. Days are counted between dates, in program time.
 """
 
 from troth.core.expression.check import Checked, check
