@@ -109,5 +109,5 @@ def evaluated(source: str, event: Mapping[str, object] = EVENT, inputs: Mapping[
     result = compiled.function(values, given)
     assert compiled.bulk([values, values], [given, given]) == [result, result]
     shown = trace(checked, values, given)[0].value
-    assert (str(Decimal(result).scaleb(-compiled.places)) if type(result) is int else result) == shown
+    assert (f"{Decimal(result).scaleb(-compiled.places):f}" if type(result) is int else result) == shown
     return shown
