@@ -10,14 +10,18 @@ import time
 import pytest
 
 from tests.core.expression.oracle import Maker
+from tests.core.expression.samples import sample
 from tests.core.expression.schema import EVENT, INPUTS, SCOPE, inputs_of, values_of
 from tests.core.expression.test_diagnostics import CODES, cases
 from troth import limits
 from troth.core.expression import Checked, check, compile_expression, trace
+from troth.core.expression.trace import decimal_text
 
 SEED = int(os.environ.get("TROTH_TEST_SEED", "20261122"))
 INPUTS_PER_TEST = 2_500
 SLOW_SECONDS = 0.5
+SAMPLES = [sample(random.Random(f"{SEED}/row/{at}")) for at in range(3)]
+ROWS = [(values_of(EVENT), inputs_of(INPUTS)), *((each.values, inputs_of(each.inputs)) for each in SAMPLES)]
 PIECES = [
     *"()[]{}?:.,;+-*/%<>=!&|\"'“”‘’×÷−≤≥≠@#\\`~^$_ \t\n\r\x00\x01\x7f\ud800\udfff\u202e\ufeff😀é٣²",
     *(
@@ -51,7 +55,21 @@ PIECES = [
         ".sum(i, ",
         ".size",
     ),
-    *("__class__", "__import__('os')", "{0}", "%s", "0x1F", "1e9", "1_000", "...", "lambda", "--", "'''"),
+    *(
+        "__class__",
+        "__import__('os')",
+        "{0}",
+        "%s",
+        "0x1F",
+        "1e999999",
+        "1_000",
+        "\u200f",
+        "7" * 400,
+        "...",
+        "lambda",
+        "--",
+        "'''",
+    ),
 ]
 KINDS = (
     r"[-+*/%×÷−]",
@@ -78,15 +96,21 @@ def judged(source: str) -> Checked:
             assert found.start - source.rfind("\n", 0, found.start) == found.column, (SEED, source)
             assert found.message
             assert len(str(found)) < 400, (SEED, source)
+            assert "\x00" not in str(found), (SEED, source)
+            assert str(found).encode(), (SEED, source)  # no lone surrogates: it is answered as JSON
     return answers[0] if answers[0].ok else answers[1]
 
 
 def run(checked: Checked) -> None:
+    """An accepted rule fails on no event, and is worth the same in every form."""
     compiled = compile_expression(checked)
-    values, inputs = values_of(EVENT), inputs_of(INPUTS)
-    result = compiled.function(values, inputs)
-    assert compiled.bulk([values], [inputs]) == [result], (SEED, checked.source)
-    trace(checked, values, inputs)
+    values, inputs = [values for values, _ in ROWS], [inputs for _, inputs in ROWS]
+    results = [compiled.function(*row) for row in ROWS]
+    assert compiled.bulk(values, inputs) == results, (SEED, checked.source)
+    for row, result in zip(ROWS, results, strict=True):
+        told = trace(checked, *row)[0].value
+        wanted = result if isinstance(result, bool) else decimal_text(result, compiled.places)
+        assert told == wanted, (SEED, checked.source)
 
 
 def mutated(random_: random.Random, source: str) -> str:

@@ -65,6 +65,7 @@ UNPROVEN = """
     maybe_missing    (has(properties.rating) || properties.first) && properties.rating > 1
     maybe_missing    !(has(properties.rating) && properties.first) || properties.discount > 1
     maybe_missing    (has(properties.rating) ? 1 : 2) + properties.rating
+    maybe_missing    properties.rating == null && properties.first || properties.rating > 1
     maybe_missing    has(properties.discount) && properties.rating > 1
     maybe_missing    properties.rating == properties.discount && properties.rating > 1
     maybe_missing    properties.rating != 4 && properties.rating > 1
