@@ -59,15 +59,19 @@ class Batcher:
         With a companion, all events are for one lane and are not merged with others. Raises Overloaded.
         """
         book, now = await self._books.live(), present()
-        read = [book.validator.validate(raw, now) for raw in events]
-        refused = {place: valid for place, valid in enumerate(read) if isinstance(valid, Refused)}
-        works = {
-            place: Work(valid=valid, revision=book.revision)
-            for place, valid in enumerate(read)
-            if not isinstance(valid, Refused)
-        }
+        works: dict[int, Work] = {}
+        refused: dict[int, Refused] = {}
+        for place, raw in enumerate(events):
+            valid = book.validator.validate(raw, now)
+            if isinstance(valid, Refused):
+                refused[place] = valid
+            else:
+                works[place] = Work(valid=valid, revision=book.revision)
+        if not refused:
+            await finish(self.queues.put(list(works.values()), companion))
+            return [_settled(work) for work in works.values()]
         outcomes: dict[int, Outcome] = {}
-        if companion is None and refused:  # no waiting here: the next call may hold events of the same customers
+        if companion is None:  # no waiting here: the next call may hold events of the same customers
             groups = self.queues.put(list(works.values()))
             works |= await self._look_again(book, refused, groups, outcomes)
         else:
@@ -75,9 +79,7 @@ class Batcher:
             groups = self.queues.put(list(works.values()), companion)
         await finish(groups)
         outcomes |= await self._second_look.answer(refused) if refused else {}
-        for place, work in works.items():
-            assert work.outcome is not None
-            outcomes[place] = work.outcome
+        outcomes |= {place: _settled(work) for place, work in works.items()}
         return [outcomes[place] for place in range(len(events))]
 
     async def _look_again(
@@ -102,3 +104,8 @@ class Batcher:
             book = await self._second_look.newest()
         async with self._second_look.reads() as connection:
             return await self._preview.run(connection, raw, book)
+
+
+def _settled(work: Work) -> Outcome:
+    assert work.outcome is not None, "a finished group has its outcomes"
+    return work.outcome
