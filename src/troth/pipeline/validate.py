@@ -16,11 +16,8 @@ import msgspec
 from troth import limits
 from troth.core.coercion import Problem, Reading, escape, parse_moment, read_fields, read_unknown
 from troth.core.program import EventType, Program
-from troth.core.program.builtin_types import ORDER_FAMILY_TYPES, PROFILE_TYPE
+from troth.core.program.builtin_types import PROFILE_TYPE, UNAVAILABLE_TYPES
 from troth.pipeline.outcome import RawEvent
-
-# Types whose effect this version does not have: recording them without it would be wrong for ever.
-UNAVAILABLE_TYPES = ORDER_FAMILY_TYPES | {"point_add", "point_sub", "opt_out"}
 
 _encoder = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
