@@ -58,6 +58,22 @@ RETRY_PAUSE_SECONDS_MAX = 1.0
 NAME_TRIES = 10  # of a batch whose customers are renamed or erased meanwhile
 CAUSED_DEPTH = 5
 LOTS_PAGE = 100
+LACKING_ROUNDS = 200  # how often a batch is judged again because something had to be loaded first
+ORDER_REFUNDS = 1_000  # by identity, of one order
+ORDER_WAITING = 1_000  # events of one order before it is opened
+RESERVATION_MINUTES = 30  # unless it says otherwise
+RESERVATION_DAYS_MAX = 366
+TIER_DAYS = 4_000  # days with qualifying points that a customer's tier history tells apart; the oldest are joined
+
+# Due work
+DUE_CUSTOMERS = 25  # whom one transaction of the worker settles
+DUE_LOTS = 1_000  # at most that many of their lots together
+PUT_OFF_SECONDS = 3_600  # how long a customer that cannot be judged waits
+DUE_STEPS = 400  # due events of one customer in one transaction; the rest comes with the next
+
+# Rewards
+REWARD_CODES = 100_000  # of one import
+REWARD_CODE_LENGTH = 200
 PROGRAMS_KEPT = 50  # compiled revisions in one process
 
 # Lists
@@ -96,6 +112,10 @@ RULES = 2_000
 RULE_LIMITS = 10
 LEVELS = 50
 WALLETS = 20
+REWARDS = 2_000
+REWARD_STOCK = 10**9
+REWARD_CLAIMS = 10**6  # of one customer
+RETURN_DAYS = 3_660
 EXPIRY_MONTHS = 1_200
 DURATION_DAYS = 3_660
 PRIORITY = 1_000_000  # absolute value

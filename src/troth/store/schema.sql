@@ -35,11 +35,16 @@ create table customers (
     attributes       jsonb       not null default '{}',  -- those that are not personal
     tags             jsonb       not null default '[]',
     last_activity_at timestamptz,  -- latest occurred_at of an event of an activity type
-    due_at           timestamptz,  -- when the next thing of this customer falls due
+    due_at           timestamptz,  -- never later than when the next thing of this customer falls due
     personal_key     uuid,
     personal         bytea,  -- sealed: external id and personal attributes
+    tiers            jsonb       not null default '{}',  -- what tiers are judged by beside lifetime points
+    calendar         jsonb       not null default '{}',  -- joined when; which calendar events were told
+    waiting          integer     not null default 0 check (waiting >= 0),  -- order events that wait for their order
     primary key (bucket, id)
 ) with (fillfactor = 80);
+-- Whom the worker looks at.
+create index customers_due on customers (due_at) where due_at is not null;
 
 -- One sealing key per customer, itself sealed by the master key. Erasure deletes the row.
 create table personal_keys (
@@ -105,6 +110,8 @@ create table events (
     warnings      json,
     personal_key  uuid,
     personal      bytea,  -- sealed: reference, personal properties, ip, user agent
+    order_key     uuid,  -- of an order's events: the first half of its claim's hash
+    clock         timestamptz,  -- the program's present, when a test clock stood; null: recorded_at
     primary key (bucket, id)
 ) partition by range (id);
 create index events_history on events (bucket, customer_id, seq);
@@ -122,14 +129,17 @@ create table postings (
     to_state    text        not null check (to_state <> from_state),
     points      bigint      not null check (points > 0),
     qualifying  boolean     not null,
-    lot_event   uuid        not null,  -- the lot: its earning event and number
-    lot_n       smallint    not null,
+    lot_event   uuid,  -- the lot: its earning event and number; null: debt and forgiven lie in none
+    lot_n       smallint,
     occurred_at timestamptz not null,  -- of the event, or the due time
     reason      text        not null,
     rule        text,  -- awards: the rule,
     base        numeric,  -- what its formula gave,
     multiplier  numeric,  -- the tier multiplier used,
     cap         text,  -- the limit that cut it
+    order_id    uuid,  -- the order it belongs to, by its opening event
+    earned_at   timestamptz,  -- when it counts for tiers; null: at occurred_at
+    expires_at  timestamptz,  -- awards: when their lot ends, as known then
     primary key (bucket, event_id, n)
 ) partition by range (event_id);
 create index postings_history on postings (bucket, customer_id, seq);
@@ -143,12 +153,87 @@ create table lots (
     wallet      text        not null,
     earned_at   timestamptz not null,
     expires_at  timestamptz,  -- first instant at which the points are gone; null: never
-    points      bigint      not null check (points > 0),
-    remaining   bigint      not null check (remaining between 0 and points),
-    primary key (bucket, event_id, n)
+    points      bigint      not null check (points > 0),  -- that ever came into it
+    remaining   bigint      not null,  -- available
+    order_id    uuid,  -- the order that earned it, by its opening event
+    rules       text[],  -- of an order's lot: whose awards it holds
+    expiry      text,  -- how it ends: 12, 12e to month end, 12a after activity; null: never, or on a stated date
+    hold_until  timestamptz,
+    release_at  timestamptz,  -- when what is pending becomes available; null: nothing, or not accepted yet
+    pending     bigint      not null default 0 check (pending >= 0),
+    expired     bigint      not null default 0 check (expired >= 0),
+    qualifying  boolean     not null default true,  -- whether what is pending counts for tiers once released
+    primary key (bucket, event_id, n),
+    check (remaining >= 0),
+    check (pending + remaining + expired <= points)
 );
 -- Consumption order; also finds what is due.
 create index lots_open on lots (bucket, customer_id, wallet, expires_at, earned_at) where remaining > 0;
+create index lots_pending on lots (bucket, customer_id, release_at) where pending > 0 and release_at is not null;
+
+-- Orders and spending: caches of events
+
+-- state is what the next event of the order is judged from; null: nothing has happened since it was opened.
+create table orders (
+    bucket      smallint not null,
+    customer_id uuid     not null,
+    id          uuid     not null,  -- the opening event
+    state       json,
+    decides_at  timestamptz,  -- when it is accepted or rejected by itself
+    primary key (bucket, customer_id, id)
+) with (fillfactor = 80);
+create index orders_due on orders (bucket, customer_id, decides_at) where decides_at is not null;
+
+-- Order events that came before their order.
+create table waiting_events (
+    bucket      smallint not null,
+    customer_id uuid     not null,
+    order_key   uuid     not null,
+    event_id    uuid     not null,
+    primary key (bucket, customer_id, order_key, event_id)
+);
+create index waiting_events_order on waiting_events (order_key);  -- whoever opens it: reads list them
+
+-- Points set aside for a payment under way.
+create table reservations (
+    bucket      smallint not null,
+    customer_id uuid     not null,
+    id          uuid     not null,  -- the event that made it
+    state       json     not null,
+    due_at      timestamptz,  -- when it times out; null: it has ended
+    primary key (bucket, customer_id, id)
+);
+create index reservations_due on reservations (bucket, customer_id, due_at) where due_at is not null;
+
+-- Claimed rewards.
+create table redemptions (
+    bucket      smallint not null,
+    customer_id uuid     not null,
+    id          uuid     not null,  -- the event that claimed it
+    reward      text     not null,
+    status      text     not null check (status in ('created', 'fulfilled', 'cancelled')),
+    state       json     not null,
+    primary key (bucket, customer_id, id)
+);
+create index redemptions_reward on redemptions (bucket, customer_id, reward);
+
+-- What customers share: claims of a reward's stock. Locked last, in name order, by those that need them.
+create table program_counters (
+    name text   primary key,
+    used bigint not null check (used >= 0)
+);
+
+-- Pools of codes, sealed by the master key; each is given once and never again.
+create table reward_codes (
+    reward    text   not null,
+    n         bigint not null,  -- order of import
+    code_hash bytea  not null check (octet_length(code_hash) = 32),
+    code      bytea  not null,
+    event_id  uuid,  -- the claim that was given it
+    primary key (reward, n),
+    unique (reward, code_hash)
+);
+create index reward_codes_free on reward_codes (reward, n) where event_id is null;
 
 -- Keys
 
@@ -184,7 +269,8 @@ create table program_revisions (
 -- The number of the live revision; every batch reads it. Publishing locks this one row.
 create table program_live (
     only_row boolean primary key check (only_row),
-    revision integer not null check (revision >= 0)  -- 0: nothing published yet
+    revision integer not null check (revision >= 0),  -- 0: nothing published yet
+    dated    integer not null default 0  -- the revision whose dates every customer's due_at knows
 );
 
 -- The one shared draft. The row stays when the draft is thrown away, so that a version never comes back.
@@ -197,6 +283,14 @@ create table program_draft (
     updated_at timestamptz not null
 );
 
+-- Development only: the program's present, standing still until it is set again. now null: real time.
+create table program_clock (
+    only_row boolean     primary key check (only_row),
+    now      timestamptz,
+    used     timestamptz  -- the newest present that something was judged at
+);
+insert into program_clock (only_row) values (true);
+
 -- Rights
 
 -- What the serving role may do. Rights on a partitioned parent reach its partitions; a partition itself grants nothing.
@@ -208,4 +302,6 @@ grant select, insert on events, postings, program_revisions to troth_app;
 grant select, insert, delete on event_refs, identities, personal_keys to troth_app;
 -- Caches of events and postings, which rebuild may drop, and settings.
 grant select, insert, update, delete on balances, limit_uses, lots to troth_app;
+grant select, insert, update, delete on orders, waiting_events, reservations, redemptions to troth_app;
 grant select, insert, update on customers, api_keys, program_live, program_draft to troth_app;
+grant select, insert, update on program_counters, reward_codes, program_clock to troth_app;
