@@ -65,9 +65,9 @@ async def test_one_wrong_rule_refuses_the_program_and_the_live_one_stays(served:
 
 
 async def test_a_flaw_of_the_text_comes_with_the_problems_of_the_document(served: Served) -> None:
-    answer = await put_yaml(served, "settings: {name: A, name: B}\nwallets: [{id: points, hold: P1D}]")
+    answer = await put_yaml(served, "settings: {name: A, name: B}\nwallets: [{id: points, hold: 1 day}]")
     assert answer.status_code == 422
-    assert [error["code"] for error in answer.json()["errors"]] == ["duplicate_key", "not_available"]
+    assert [error["code"] for error in answer.json()["errors"]] == ["duplicate_key", "duration"]
 
 
 async def test_what_is_no_text_is_unreadable(served: Served) -> None:

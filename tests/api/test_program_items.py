@@ -8,6 +8,7 @@ from tests.serving import Served
 
 LIMIT = [{"times": 1, "window": "day"}]
 RULE = {"id": "extra", "event_type": "login", "award": "5", "limits": LIMIT}
+REWARD = {"id": "bag", "label": "Bag", "cost": 800, "stock": 50, "tiers": ["gold"], "active": {"from": "2026-12-01"}}
 TYPE = {"id": "visit", "properties": {"minutes": {"type": "number", "places": 0}, "note": {"type": "text"}}}
 
 
@@ -46,7 +47,10 @@ async def test_put_creates_what_is_not_there(served: Served) -> None:
 
 
 async def test_what_was_read_can_be_sent_back(served: Served) -> None:
-    for path in ("/v1/rules/welcome", "/v1/event-types/purchase", "/v1/wallets/points", "/v1/tiers/gold"):
+    for path in (
+        *("/v1/rules/welcome", "/v1/event-types/purchase", "/v1/wallets/points", "/v1/tiers/gold"),
+        "/v1/rewards/coffee-mug",
+    ):
         read = await served.get(path)
         sent = await served.request("PUT", path, json=read.json(), headers={"if-match": read.headers["etag"]})
         assert (sent.status_code, sent.json()["revision"]) == (200, 1), path
@@ -76,15 +80,21 @@ BAD = [  # method, path, body, (item, pointer, code)
     ("POST", "/v1/rules", {**RULE, "id": "a/b"}, ("rules/a/b", "/id", "invalid_id")),
     ("POST", "/v1/rules", [], (None, "", "type")),
     ("PUT", "/v1/rules/extra", {**RULE, "id": "other"}, (None, "/id", "id_mismatch")),
-    ("PATCH", "/v1/rules/welcome", {"hold": "P1D"}, ("rules/welcome", "/hold", "not_available")),
+    ("PATCH", "/v1/rules/welcome", {"hold": "1 day"}, ("rules/welcome", "/hold", "duration")),
+    ("PATCH", "/v1/rules/welcome", {"event_type": "refund"}, ("rules/welcome", "/event_type", "order_family_rule")),
     ("DELETE", "/v1/event-types/purchase", None, ("rules/purchase-points", "/event_type", "unknown_reference")),
     ("PATCH", "/v1/event-types/refund", {"once": True}, ("event_types/refund", "/once", "builtin_type")),
-    ("POST", "/v1/wallets", {"id": "gems"}, ("wallets/gems", "/id", "not_available")),
+    ("POST", "/v1/wallets", {"id": "gems", "hold": "soon"}, ("wallets/gems", "/hold", "duration")),
     ("POST", "/v1/tiers", {"id": "platinum", "from": 5000}, ("tiers/platinum", "/from", "not_ascending")),
-    ("PATCH", "/v1/tiers", {"downgrade": "immediately"}, (None, "/tiers/downgrade", "not_available")),
+    ("PATCH", "/v1/tiers", {"downgrade": "immediately"}, (None, "/tiers/downgrade", "tier_policy")),
+    ("PATCH", "/v1/tiers", {"grace_days": 5}, (None, "/tiers/grace_days", "tier_policy")),
     ("POST", "/v1/segments", {"id": "vip"}, (None, "/segments", "not_available")),
     ("POST", "/v1/automations", {"id": "x"}, (None, "/automations", "not_available")),
-    ("POST", "/v1/rewards", {"id": "mug"}, (None, "/rewards", "not_available")),
+    ("POST", "/v1/rewards", {"id": "bag"}, ("rewards/bag", "", "required")),
+    ("POST", "/v1/rewards", {**REWARD, "wallet": "gems"}, ("rewards/bag", "/wallet", "unknown_reference")),
+    ("POST", "/v1/rewards", {**REWARD, "tiers": ["gold", "golden"]}, ("rewards/bag", "/tiers/1", "unknown_reference")),
+    ("POST", "/v1/rewards", {**REWARD, "segments": ["vip"]}, ("rewards/bag", "/segments", "not_available")),
+    ("PATCH", "/v1/rewards/coffee-mug", {"cost": 0}, ("rewards/coffee-mug", "/cost", "out_of_range")),
 ]
 
 
@@ -168,6 +178,48 @@ async def test_levels_are_tiers_and_what_surrounds_them_is_their_frame(served: S
 
 
 async def test_sections_of_later_versions_are_empty(served: Served) -> None:
-    for path in ("segments", "automations", "rewards"):
+    for path in ("segments", "automations"):
         assert (await served.get(f"/v1/{path}")).json() == {"items": [], "next": None}
         assert (await served.get(f"/v1/{path}/x")).status_code == 404
+
+
+async def test_a_reward_is_created_read_changed_replaced_and_deleted(served: Served) -> None:
+    made = await served.post("/v1/rewards", REWARD)
+    assert (made.status_code, made.headers["etag"]) == (201, '"2"')
+    assert made.json() == {**REWARD, "revision": 2, "warnings": []}
+    assert (await served.get("/v1/rewards/bag")).json() == {**REWARD, "revision": 2}
+    assert (await served.post("/v1/rewards", REWARD)).status_code == 409
+    assert [item["id"] for item in (await served.get("/v1/rewards")).json()["items"]] == [
+        *("voucher-5", "coffee-mug", "bag"),
+    ]
+    changed = await served.request("PATCH", "/v1/rewards/bag", json={"stock": None, "per_customer": 1})
+    assert (changed.status_code, changed.json()["revision"]) == (200, 3)
+    assert "stock" not in changed.json()
+    for path in ("/v1/rewards/bag", "/v1/rewards/hat"):
+        replaced = await served.request("PUT", path, json={"cost": 900})
+        assert replaced.status_code == (200 if path.endswith("bag") else 201)
+        assert replaced.json().keys() == {"id", "cost", "revision", "warnings"}
+    other = await served.request("PATCH", "/v1/rewards/coffee-mug", json={"cost": 1}, headers={"if-match": '"1"'})
+    assert other.status_code == 200, "editors of different rewards do not collide"
+    late = await served.request("DELETE", "/v1/rewards/bag", headers={"if-match": '"3"'})
+    assert (late.status_code, late.json()["errors"][0]["item"]) == (412, "rewards/bag")
+    assert (await served.request("DELETE", "/v1/rewards/bag")).status_code == 204
+    assert (await served.get("/v1/rewards/bag")).status_code == 404
+
+
+async def test_wallets_are_several(served: Served) -> None:
+    gems = {"id": "gems", "hold": "P14D", "negative_balance": "forgive", "expiry": "never"}
+    assert (await served.post("/v1/wallets", gems)).status_code == 201
+    assert (await served.post("/v1/rewards", {**REWARD, "wallet": "gems"})).status_code == 201
+    refused = await served.request("DELETE", "/v1/wallets/gems")
+    assert [(error["item"], error["pointer"]) for error in refused.json()["errors"]] == [("rewards/bag", "/wallet")]
+    assert [item["id"] for item in (await served.get("/v1/wallets")).json()["items"]] == ["points", "gems"]
+
+
+async def test_tiers_may_be_lost_to_time(served: Served) -> None:
+    rolling = {"basis": {"window": "rolling", "months": 6}, "downgrade": "immediately", "grace_days": 14}
+    changed = await served.request("PATCH", "/v1/tiers", json=rolling)
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["basis"] == {"wallet": "points", "window": "rolling", "months": 6}
+    yearly = await served.request("PATCH", "/v1/tiers", json={"basis": {"window": "calendar_year", "months": None}})
+    assert [error["pointer"] for error in yearly.json()["errors"]] == ["/tiers/downgrade"]

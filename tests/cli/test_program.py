@@ -45,7 +45,7 @@ async def connection(database):
 
 async def test_apply_makes_a_file_the_program(troth: Troth, connection) -> None:
     done = await troth("apply", SHOP, "--yes", "--note", "opening")
-    assert (done.exit_code, done.output) == (0, "Revision 2 is live: 54 changes.\n")
+    assert (done.exit_code, done.output) == (0, "Revision 2 is live: 62 changes.\n")
     live = await load_live(connection)
     assert live is not None
     assert (live.number, live.note) == (2, "opening")

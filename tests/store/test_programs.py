@@ -78,6 +78,27 @@ async def test_the_order_of_properties_is_kept(connection) -> None:
     assert [item.name for item in program.event_types["t"].properties] == names
 
 
+async def test_everything_of_a_program_reads_back(connection) -> None:
+    whole = {
+        "settings": {"return_days_min": 14, "inactivity_days": 90},
+        "orders": {"acceptance": {"after": "P14D", "then": "reject"}},
+        "wallets": [{"id": "points", "hold": "P14D"}, {"id": "gems", "negative_balance": "forgive"}],
+        "tiers": {
+            "basis": {"wallet": "gems", "window": "rolling", "months": 6},
+            "downgrade": "at_period_end",
+            "grace_days": 7,
+            "levels": [{"id": "gold", "from": 10}],
+        },
+        "rewards": [{"id": "mug", "cost": 500, "stock": 9, "tiers": ["gold"], "wallet": "gems", "codes": True}],
+    }
+    decision = await publish(connection, replace_document(whole), ANNA)
+    assert isinstance(decision, Publication)
+    loaded = await load_program(connection)
+    assert loaded == decision.program
+    assert loaded.item_revisions["rewards/mug"] == 1
+    assert (loaded.rewards["mug"].cost, loaded.orders.acceptance, len(loaded.wallets)) == (500, "after", 2)
+
+
 async def test_an_invalid_program_leaves_the_live_one(connection) -> None:
     await publish(connection, replace_document(document(rule("a"), rule("b"))), ANNA)
     decision = await publish(connection, replace_item("rules", rule("b", "properties.amout")), ANNA)

@@ -1,4 +1,4 @@
-"""Single items of the program: event types, rules, tier levels, wallets and what later versions add.
+"""Single items of the program: event types, rules, tier levels, wallets, rewards and what later versions add.
 
 Each write takes the live revision, changes one item, validates the whole and publishes the next revision. `If-Match` is
 compared with the item's own last change, so editors of different items do not collide.
@@ -24,6 +24,8 @@ from troth.api.program_shapes import (
     EventTypeBody,
     EventTypeItem,
     ItemPage,
+    RewardBody,
+    RewardItem,
     RuleBody,
     RuleItem,
     TierBody,
@@ -259,6 +261,7 @@ _SHAPES: Mapping[str, tuple[object, object]] = {
     "rules": (RuleBody, RuleItem),
     "tiers": (TierBody, TierItem),
     "wallets": (WalletBody, WalletItem),
+    "rewards": (RewardBody, RewardItem),
 }
 _SECTIONS = (
     ("event-types", "event_types", ("event_type", "event_types")),

@@ -148,6 +148,23 @@ class TiersBody(Shape, frozen=True, kw_only=True):
     levels: tuple[TierBody, ...] | None = None
 
 
+class RewardBody(Shape, frozen=True, kw_only=True):
+    """What customers can claim for points."""
+
+    id: str | None = None
+    label: str | None = None
+    description: str | None = None
+    cost: int | None = None  # points, at least 1
+    wallet: str | None = None
+    stock: int | None = None  # claims of all customers together; absent: not limited
+    per_customer: int | None = None  # claims of one customer; absent: not limited
+    tiers: tuple[str, ...] | None = None  # levels that may claim it; none: everybody
+    active: ActiveShape | None = None
+    codes: bool | None = None  # each claim is given a code of the reward's pool
+    enabled: bool | None = None
+    segments: tuple[str, ...] | None = None
+
+
 class SettingsShape(Shape, frozen=True, kw_only=True):
     name: str | None = None
     time_zone: str | None = None  # IANA name
@@ -156,10 +173,19 @@ class SettingsShape(Shape, frozen=True, kw_only=True):
     point_value: Number | None = None
     currency: str | None = None  # ISO 4217
     require_signatures: bool | None = None
+    return_days_min: int | None = None  # days that returned points live at least; default 30
+    inactivity_days: int | None = None  # without activity; then the event `inactivity` is written
+
+
+class DelayedShape(Shape, frozen=True, kw_only=True):
+    """An order that nobody decides is accepted or rejected by itself."""
+
+    after: str  # ISO 8601 duration
+    then: Literal["accept", "reject"] | None = None  # default accept
 
 
 class OrdersShape(Shape, frozen=True, kw_only=True):
-    acceptance: Literal["immediate", "manual"] | Mapping[str, str] | None = None
+    acceptance: Literal["immediate", "manual"] | DelayedShape | None = None
 
 
 class ProgramBody(Shape, frozen=True, kw_only=True):
@@ -174,7 +200,7 @@ class ProgramBody(Shape, frozen=True, kw_only=True):
     tiers: TiersBody | tuple[()] | None = None
     segments: tuple[object, ...] | None = None
     automations: tuple[object, ...] | None = None
-    rewards: tuple[object, ...] | None = None
+    rewards: tuple[RewardBody, ...] | None = None
     campaigns: tuple[object, ...] | None = None
 
 
@@ -195,6 +221,11 @@ class WalletItem(WalletBody, frozen=True, kw_only=True):
 
 
 class TierItem(TierBody, frozen=True, kw_only=True):
+    revision: int
+    warnings: tuple[ProgramErrorItem, ...] | None = None
+
+
+class RewardItem(RewardBody, frozen=True, kw_only=True):
     revision: int
     warnings: tuple[ProgramErrorItem, ...] | None = None
 

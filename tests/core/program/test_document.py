@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from troth.core.program.builtin_types import ORDER_FAMILY_TYPES
 from troth.core.program.document import Validated, validate_document
 from troth.core.program.text import parse_document
 
@@ -45,7 +46,12 @@ def prop(schema: str) -> str:
     return f"event_types:\n  - id: t\n    properties:\n      p: {schema}\n"
 
 
+def reward(fields: str, beside: str = "") -> str:
+    return f"rewards: [{{id: a, cost: 5, {fields}}}]{beside}"
+
+
 RULE_AT = AFTER + 2
+LEVELS = "\ntiers: {levels: [{id: low, from: 0}, {id: high, from: 5}]}"
 CASES = [  # text, code, pointer, (line, column)
     # shape
     ("[]", "type", "", (1, 1)),
@@ -66,30 +72,42 @@ CASES = [  # text, code, pointer, (line, column)
     ("settings: {point_value: -1}", "out_of_range", "/settings/point_value", (1, 25)),
     ("settings: {point_value: 0.000000001}", "too_many_places", "/settings/point_value", (1, 25)),
     ("settings: {require_signatures: 1}", "type", "/settings/require_signatures", (1, 32)),
+    ("settings: {return_days_min: -1}", "out_of_range", "/settings/return_days_min", (1, 29)),
+    ("settings: {return_days_min: 0.5}", "too_many_places", "/settings/return_days_min", (1, 29)),
+    ("settings: {return_days_min: P30D}", "type", "/settings/return_days_min", (1, 29)),
+    ("settings: {inactivity_days: 0}", "out_of_range", "/settings/inactivity_days", (1, 29)),
+    ("settings: {inactivity_days: never}", "type", "/settings/inactivity_days", (1, 29)),
     # orders
-    ("orders: {acceptance: manual}", "not_available", "/orders/acceptance", (1, 22)),
-    ("orders: {acceptance: {after: P14D, then: accept}}", "not_available", "/orders/acceptance", (1, 22)),
     ("orders: {acceptance: later}", "choice", "/orders/acceptance", (1, 22)),
+    ("orders: {acceptance: after}", "choice", "/orders/acceptance", (1, 22)),
+    ("orders: {acceptance: 14}", "choice", "/orders/acceptance", (1, 22)),
+    ("orders: {acceptance: {then: accept}}", "required", "/orders/acceptance", (1, 22)),
+    ("orders: {acceptance: {after: 14}}", "duration", "/orders/acceptance/after", (1, 30)),
+    ("orders: {acceptance: {after: P0D}}", "out_of_range", "/orders/acceptance/after", (1, 30)),
+    ("orders: {acceptance: {after: P14D, then: pay}}", "choice", "/orders/acceptance/then", (1, 42)),
+    ("orders: {acceptance: {after: P14D, than: accept}}", "unknown_field", "/orders/acceptance/than", (1, 36)),
     # wallets
     ("wallets: [{label: x}]", "required", "/wallets/0", (1, 11)),
     ("wallets: [{id: a b}]", "invalid_id", "/wallets/0/id", (1, 16)),
     ("wallets: [{id: 5}]", "type", "/wallets/0/id", (1, 16)),
     ("wallets: [{id: " + "x" * 65 + "}]", "too_long", "/wallets/0/id", (1, 16)),
     ("wallets: [{id: a}, {id: a}]", "duplicate_id", "/wallets/1/id", (1, 25)),
-    ("wallets: [{id: a}, {id: b}]", "not_available", "/wallets/1/id", (1, 25)),
-    ("wallets: [{id: a, hold: P14D}]", "not_available", "/wallets/0/hold", (1, 25)),
+    ("wallets: [{id: a}, {id: b, lable: x}]", "unknown_field", "/wallets/1/lable", (1, 28)),
     ("wallets: [{id: a, hold: 14 days}]", "duration", "/wallets/0/hold", (1, 25)),
     ("wallets: [{id: a, hold: P}]", "duration", "/wallets/0/hold", (1, 25)),
     ("wallets: [{id: a, hold: P9999D}]", "out_of_range", "/wallets/0/hold", (1, 25)),
-    ("wallets: [{id: a, negative_balance: forgive}]", "not_available", "/wallets/0/negative_balance", (1, 37)),
+    ("wallets: [{id: a, negative_balance: deny}]", "choice", "/wallets/0/negative_balance", (1, 37)),
+    ("wallets: [{id: a, expiry: sometimes}]", "type", "/wallets/0/expiry", (1, 27)),
+    ("wallets: [{id: a, expiry: {kind: yearly, months: 1}}]", "choice", "/wallets/0/expiry/kind", (1, 34)),
+    ("wallets: [{id: a, expiry: {kind: months_after_activity}}]", "required", "/wallets/0/expiry", (1, 27)),
+    (
+        "wallets: [{id: a, expiry: {kind: months_after_activity, months: 0}}]",
+        "out_of_range",
+        "/wallets/0/expiry/months",
+        (1, 65),
+    ),
     ("wallets: [{id: a, expiry: {kind: months_after_earning}}]", "required", "/wallets/0/expiry", (1, 27)),
     ("wallets: [{id: a, expiry: {kind: never, months: 3}}]", "unknown_field", "/wallets/0/expiry/months", (1, 41)),
-    (
-        "wallets: [{id: a, expiry: {kind: months_after_activity, months: 3}}]",
-        "not_available",
-        "/wallets/0/expiry/kind",
-        (1, 34),
-    ),
     (
         "wallets: [{id: a, expiry: {kind: months_after_earning, months: 1.5}}]",
         "too_many_places",
@@ -199,13 +217,8 @@ CASES = [  # text, code, pointer, (line, column)
     (rule("when: []"), "type", "/rules/0/when", (RULE_AT, 51)),
     (rule("segments: [vip]"), "not_available", "/rules/0/segments", (RULE_AT, 55)),
     (rule("campaign: xmas"), "not_available", "/rules/0/campaign", (RULE_AT, 55)),
-    (rule("hold: P1D"), "not_available", "/rules/0/hold", (RULE_AT, 51)),
-    (
-        rule("expiry: {kind: months_after_activity, months: 1}"),
-        "not_available",
-        "/rules/0/expiry/kind",
-        (RULE_AT, 60),
-    ),
+    (rule("hold: 1 day"), "duration", "/rules/0/hold", (RULE_AT, 51)),
+    (rule("expiry: {kind: months_after_activity}"), "required", "/rules/0/expiry", (RULE_AT, 53)),
     (rule("active: {from: soon}"), "datetime", "/rules/0/active/from", (RULE_AT, 60)),
     (rule("active: {from: 2026-12-01, until: 2026-12-01}"), "out_of_range", "/rules/0/active/until", (RULE_AT, 79)),
     (rule("limits: [{times: 1}]"), "required", "/rules/0/limits/0", (RULE_AT, 54)),
@@ -217,7 +230,23 @@ CASES = [  # text, code, pointer, (line, column)
     (rule("priority: 1000001"), "out_of_range", "/rules/0/priority", (RULE_AT, 55)),
     (rule("qualifying: maybe"), "type", "/rules/0/qualifying", (RULE_AT, 57)),
     (rule("wen: true"), "unknown_field", "/rules/0/wen", (RULE_AT, 45)),
-    ("rules: [{id: r, event_type: refund, award: 1}]", "not_available", "/rules/0/event_type", (1, 29)),
+    *(
+        (f"rules: [{{id: r, award: 1, enabled: {enabled}, event_type: {known}}}]", *expected)
+        for known in sorted(ORDER_FAMILY_TYPES)
+        for enabled, *expected in (
+            ("true", "order_family_rule", "/rules/0/event_type", (1, 54)),
+            ("false", "order_family_rule", "/rules/0/event_type", (1, 55)),
+        )
+    ),
+    (
+        added(
+            "wallets: [{id: a}, {id: b}]\nrules:\n  - {id: r, event_type: purchase, award: 1, wallet: b, group: g}\n"
+            "  - {id: s, event_type: purchase, award: 1, group: g}"
+        ),
+        "group_wallet",
+        "/rules/1/wallet",
+        (AFTER + 4, 5),
+    ),
     (
         added("rules:\n  - {id: r, event_type: purchase, award: 1}\n  - {id: r, event_type: purchase, award: 1}"),
         "duplicate_id",
@@ -237,14 +266,53 @@ CASES = [  # text, code, pointer, (line, column)
         (1, 47),
     ),
     ("tiers: {basis: {wallet: gems}}", "unknown_reference", "/tiers/basis/wallet", (1, 25)),
-    ("tiers: {basis: {window: rolling, months: 12}}", "not_available", "/tiers/basis/window", (1, 25)),
-    ("tiers: {basis: {window: calendar_year}}", "not_available", "/tiers/basis/window", (1, 25)),
-    ("tiers: {downgrade: at_period_end}", "not_available", "/tiers/downgrade", (1, 20)),
-    ("tiers: {grace_days: 3}", "not_available", "/tiers/grace_days", (1, 21)),
+    ("tiers: {basis: {window: weekly}}", "choice", "/tiers/basis/window", (1, 25)),
+    ("tiers: {basis: {window: rolling, months: 0}}", "out_of_range", "/tiers/basis/months", (1, 42)),
+    ("tiers: {basis: {window: lifetime, months: 12}}", "unknown_field", "/tiers/basis/months", (1, 35)),
+    ("tiers: {basis: {window: calendar_year, months: 12}}", "unknown_field", "/tiers/basis/months", (1, 40)),
+    ("tiers: {basis: {window: weekly, months: 3}, downgrade: immediately}", "choice", "/tiers/basis/window", (1, 25)),
+    ("tiers: {downgrade: sometimes, grace_days: 3}", "choice", "/tiers/downgrade", (1, 20)),
+    ("tiers: {downgrade: sometimes}", "choice", "/tiers/downgrade", (1, 20)),
+    ("tiers: {grace_days: -1}", "out_of_range", "/tiers/grace_days", (1, 21)),
+    ("tiers: {downgrade: at_period_end}", "tier_policy", "/tiers/downgrade", (1, 20)),
+    ("tiers: {downgrade: immediately}", "tier_policy", "/tiers/downgrade", (1, 20)),
+    ("tiers: {downgrade: at_period_end, basis: {window: lifetime}}", "tier_policy", "/tiers/downgrade", (1, 20)),
+    ("tiers: {downgrade: immediately, basis: {window: calendar_year}}", "tier_policy", "/tiers/downgrade", (1, 20)),
+    ("tiers: {grace_days: 3}", "tier_policy", "/tiers/grace_days", (1, 21)),
+    ("tiers: {grace_days: 3, basis: {window: rolling}}", "tier_policy", "/tiers/grace_days", (1, 21)),
+    # rewards
+    ("rewards: {}", "type", "/rewards", (1, 10)),
+    ("rewards: [mug]", "type", "/rewards/0", (1, 11)),
+    ("rewards: [{cost: 5}]", "required", "/rewards/0", (1, 11)),
+    ("rewards: [{id: a b, cost: 5}]", "invalid_id", "/rewards/0/id", (1, 16)),
+    ("rewards: [{id: a}]", "required", "/rewards/0", (1, 11)),
+    ("rewards: [{id: a, cost: 5}, {id: a, cost: 6}]", "duplicate_id", "/rewards/1/id", (1, 34)),
+    (reward("prise: 5"), "unknown_field", "/rewards/0/prise", (1, 28)),
+    ("rewards: [{id: a, cost: 0}]", "out_of_range", "/rewards/0/cost", (1, 25)),
+    ("rewards: [{id: a, cost: 1.5}]", "too_many_places", "/rewards/0/cost", (1, 25)),
+    ("rewards: [{id: a, cost: free}]", "type", "/rewards/0/cost", (1, 25)),
+    (reward("label: 5"), "type", "/rewards/0/label", (1, 35)),
+    (reward("description: 5"), "type", "/rewards/0/description", (1, 41)),
+    (reward("wallet: gems"), "unknown_reference", "/rewards/0/wallet", (1, 36)),
+    (reward("stock: -1"), "out_of_range", "/rewards/0/stock", (1, 35)),
+    (reward("stock: many"), "type", "/rewards/0/stock", (1, 35)),
+    (reward("per_customer: 0"), "out_of_range", "/rewards/0/per_customer", (1, 42)),
+    (reward("per_customer: 1.5"), "too_many_places", "/rewards/0/per_customer", (1, 42)),
+    (reward("tiers: gold"), "type", "/rewards/0/tiers", (1, 35)),
+    (reward("tiers: [gold]"), "unknown_reference", "/rewards/0/tiers/0", (1, 36)),
+    (reward("tiers: [low, hgh]", LEVELS), "unknown_reference", "/rewards/0/tiers/1", (1, 41)),
+    (reward("tiers: [low, low]", LEVELS), "duplicate_value", "/rewards/0/tiers/1", (1, 41)),
+    (reward("tiers: [5]", LEVELS), "type", "/rewards/0/tiers/0", (1, 36)),
+    (reward("active: 2026-12-01"), "type", "/rewards/0/active", (1, 36)),
+    (reward("active: {from: soon}"), "datetime", "/rewards/0/active/from", (1, 43)),
+    (reward("active: {since: 2026-12-01}"), "unknown_field", "/rewards/0/active/since", (1, 37)),
+    (reward("active: {from: 2026-12-01, until: 2026-12-01}"), "out_of_range", "/rewards/0/active/until", (1, 62)),
+    (reward("codes: 5"), "type", "/rewards/0/codes", (1, 35)),
+    (reward("enabled: 1"), "type", "/rewards/0/enabled", (1, 37)),
+    (reward("segments: [vip]"), "not_available", "/rewards/0/segments", (1, 38)),
     # what this version does not build
     ("segments: [{id: vip}]", "not_available", "/segments", (1, 11)),
     ("automations: [{id: x}]", "not_available", "/automations", (1, 14)),
-    ("rewards: [{id: x}]", "not_available", "/rewards", (1, 10)),
     ("campaigns: [{id: x}]", "not_available", "/campaigns", (1, 12)),
 ]
 
@@ -266,7 +334,7 @@ def test_all_problems_come_at_once() -> None:
     """One document with one flaw in each of its sections."""
     text = """\
 settings: {time_zone: Mars}
-wallets: [{id: points, hold: P1D}]
+wallets: [{id: points, hold: 1 day}]
 event_types: [{id: purchase, properties: {amount: {type: number}, amount2: {type: nmber}}}]
 rules:
   - {id: a, event_type: purchase, award: properties.amout, when: properties.amount > "x"}
@@ -277,16 +345,17 @@ rewards: [{}]
     found = [(problem.line, problem.code) for problem in validate(text).errors]
     assert found == [
         (1, "time_zone"),
-        (2, "not_available"),
+        (2, "duration"),
         (3, "choice"),
         (5, "unknown_property"),
         (5, "maybe_missing"),
         (5, "type"),
         (6, "duplicate_id"),
         (6, "unknown_reference"),
-        (7, "not_available"),
+        (7, "tier_policy"),
         (7, "required"),
-        (8, "not_available"),
+        (8, "required"),
+        (8, "required"),
     ]
 
 
@@ -300,6 +369,13 @@ rewards: [{}]
         (rule("when: properties.amout > 1"), "did you mean 'amount'?"),
         (prop("{type: numbr}"), "did you mean 'number'?"),
         ("wallets: [{id: a, hold: 14 days}]", "write it as ISO 8601: P14D is 14 days, PT12H is 12 hours"),
+        ("orders: {acceptance: {then: accept}}", "write {after: P14D, then: accept}"),
+        ("orders: {acceptance: {after: P0D}}", "write acceptance: immediate"),
+        ("rules: [{id: r, event_type: refund, award: 1}]", "map an order on an event type"),
+        (order("id: note") + "rules: [{id: r, event_type: refund, award: 1}]", "put the rule on 'purchase'"),
+        ("tiers: {downgrade: immediately}", "write never, or choose the window rolling or calendar_year"),
+        (reward("tiers: [hgh]", LEVELS), "did you mean 'high'?"),
+        (reward("wallet: gems", "\nwallets: [{id: gem}]"), "did you mean 'gem'?"),
     ],
 )
 def test_problems_say_what_to_do(text: str, hint: str) -> None:

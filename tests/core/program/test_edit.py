@@ -36,6 +36,10 @@ def rule(item_id: str, award: str = "1", **fields: object) -> dict[str, object]:
     return {"id": item_id, "event_type": "opt_in", "award": award, **fields}
 
 
+def reward(item_id: str, cost: int = 5, **fields: object) -> dict[str, object]:
+    return {"id": item_id, "cost": cost, **fields}
+
+
 def level(item_id: str, threshold: int) -> dict[str, object]:
     return {"id": item_id, "from": threshold}
 
@@ -54,6 +58,7 @@ BASE: Document = {
     "settings": {"name": "Shop"},
     "rules": [rule("a"), rule("b"), rule("c")],
     "tiers": {"downgrade": "never", "levels": [level("low", 0), level("high", 100)]},
+    "rewards": [reward("cup"), reward("mug", tiers=["high"], wallet="points")],
 }
 LIVE = published(BASE)
 
@@ -67,6 +72,15 @@ EDITS = [  # edit, what changes
     (create_item("tiers", level("middle", 50)), [("tiers/middle", "added")]),
     (replace_tiers_frame({"basis": {"wallet": "points"}}), [("tiers", "changed")]),
     (replace_tiers_frame({"basis": {"wallet": "points"}}, merge=True), [("tiers", "changed")]),
+    (create_item("rewards", reward("bag")), [("rewards/bag", "added")]),
+    (replace_item("rewards", reward("cup", 6)), [("rewards/cup", "changed")]),
+    (patch_item("rewards", "mug", {"stock": 9, "tiers": None}), [("rewards/mug", "changed")]),
+    (delete_item("rewards", "mug"), [("rewards/mug", "removed")]),
+    (
+        replace_document({**BASE, "rewards": [reward("mug", tiers=["high"], wallet="points"), reward("cup")]}),
+        [("rewards", "reordered")],
+    ),
+    (create_item("wallets", {"id": "points"}), [("wallets/points", "added")]),
     (replace_document({**BASE, "settings": {"name": "Other"}}), [("settings", "changed")]),
     (replace_document({**BASE, "rules": [rule("c"), rule("a"), rule("b")]}), [("rules", "reordered")]),
 ]
@@ -90,6 +104,9 @@ REFUSED = [
     (replace_document(BASE, expected=7), Stale(items=(), live=1)),
     (replace_item("rules", rule("a", "9"), expected=7), Stale(items=("rules/a",), live=1)),
     (replace_item("rules", rule("z"), expected=1), Stale(items=("rules/z",), live=1)),
+    (create_item("rewards", reward("mug")), Exists(item="rewards/mug")),
+    (patch_item("rewards", "hat", {}), Missing(item="rewards/hat")),
+    (delete_item("rewards", "mug", expected=3), Stale(items=("rewards/mug",), live=1)),
     (delete_item("tiers", "low", expected=3), Stale(items=("tiers/low",), live=1)),
     (replace_tiers_frame({}, expected=9), Stale(items=("tiers",), live=1)),
 ]
@@ -141,6 +158,20 @@ def test_what_is_still_referred_to_stays() -> None:
     assert [within_item(found, decision.document) for found in decision.problems] == [("rules/r", "/event_type")]
 
 
+def test_what_a_reward_names_stays() -> None:
+    live = published(
+        {
+            "wallets": [{"id": "points"}, {"id": "gems"}],
+            "tiers": {"levels": [level("low", 0), level("high", 100)]},
+            "rewards": [reward("cup", wallet="gems", tiers=["low", "high"])],
+        }
+    )
+    for edit, pointer in ((delete_item("wallets", "gems"), "/wallet"), (delete_item("tiers", "high"), "/tiers/1")):
+        decision = decide(live, edit)
+        assert isinstance(decision, Invalid)
+        assert [within_item(found, decision.document) for found in decision.problems] == [("rewards/cup", pointer)]
+
+
 def test_levels_are_kept_in_order_of_their_thresholds() -> None:
     live = step(LIVE, create_item("tiers", level("middle", 50)))
     assert [item for item in items_of(live.document) if item.startswith("tiers/")] == [
@@ -179,8 +210,11 @@ RULES = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=6).flatmap(
 LEVELS = st.lists(st.sampled_from("xyz"), unique=True).map(
     lambda ids: [level(item_id, 10 * ("xyz".index(item_id) + 1)) for item_id in sorted(ids)]
 )
+REWARDS = st.lists(st.sampled_from("pqr"), unique=True).flatmap(
+    lambda ids: st.tuples(*(st.builds(reward, st.just(item_id), st.integers(1, 2)) for item_id in ids)).map(list)
+)
 PROGRAMS = st.fixed_dictionaries(
-    {"rules": RULES},
+    {"rules": RULES, "rewards": REWARDS},
     optional={
         "settings": st.fixed_dictionaries({"name": st.sampled_from(["A", "B"])}),
         "tiers": st.fixed_dictionaries({"levels": LEVELS}, optional={"downgrade": st.just("never")}),

@@ -10,7 +10,7 @@ import pytest
 
 from troth import limits
 from troth.core.program import Expiry, Level, OrderMapping, Program, Wallet
-from troth.core.program.builtin_types import BUILTIN_TYPES, ORDER_FAMILY_TYPES, SYSTEM_TYPES
+from troth.core.program.builtin_types import ABSENT_TYPES, BUILTIN_TYPES, ORDER_FAMILY_TYPES, SYSTEM_TYPES
 from troth.core.program.document import Validated, validate_document
 from troth.core.program.items import plain_document
 from troth.core.program.shown_types import show_event_type
@@ -47,6 +47,7 @@ def test_the_design_example_is_a_program_without_warnings() -> None:
         id="order_id", amount="amount", items="items", line="product_id", quantity="quantity", price="price"
     )
     assert program.tiers is not None
+    assert [reward.tiers for reward in program.rewards.values()] == [("silver", "gold")]
     assert program.tiers.levels[1] == Level(id="silver", label="Silver", threshold=1000, multiplier=Decimal("1.25"))
 
 
@@ -59,6 +60,10 @@ def test_the_starter_is_a_program_without_warnings() -> None:
     assert declared >= set(BUILTIN_TYPES), "the starter names every type there is"
     assert [item.name for item in types["checkout"].properties] == [
         *("transaction_id", "total", "currency", "points_burned", "updated_at", "auto_accept", "items")
+    ]
+    assert [(reward.cost, reward.codes, reward.enabled) for reward in validated.program.rewards.values()] == [
+        (500, False, True),
+        (1200, False, True),
     ]
     items = types["purchase"].properties[-1]
     assert [item.name for item in items.of] == [
@@ -79,7 +84,7 @@ def test_an_empty_document_is_a_program_of_defaults() -> None:
     for text in (
         "",
         "{}",
-        "settings: {}\nwallets: []\nevent_types: []\nrules: []\ntiers: []\nsegments: []\norders: {}",
+        "settings: {}\nwallets: []\nevent_types: []\nrules: []\ntiers: []\nsegments: []\norders: {}\nrewards: []",
     ):
         program = program_of(text)
         assert program.revision == 7
@@ -87,7 +92,8 @@ def test_an_empty_document_is_a_program_of_defaults() -> None:
         assert (program.settings.rounding, program.settings.unknown_customer) == ("floor", "create")
         assert (program.settings.time_zone, program.settings.require_signatures) == ("UTC", False)
         assert program.orders.acceptance == "immediate"
-        assert (program.rules, program.tiers) == ((), None)
+        assert (program.settings.return_days_min, program.settings.inactivity_days) == (30, None)
+        assert (program.rules, program.tiers, program.rewards) == ((), None, {})
         assert set(program.event_types) == set(BUILTIN_TYPES)
 
 
@@ -125,8 +131,8 @@ def test_a_declaration_extends_a_built_in_type() -> None:
 
 def test_built_in_types_are_as_the_design_says() -> None:
     assert {known.id for known in BUILTIN_TYPES.values() if known.system} == set(SYSTEM_TYPES)
-    assert not any(BUILTIN_TYPES[known].activity for known in (*SYSTEM_TYPES, "point_add", "point_sub", "refund"))
-    assert BUILTIN_TYPES["checkout_update"].activity
+    active = {known.id for known in BUILTIN_TYPES.values() if known.activity}
+    assert active == {"profile", "opt_in", "opt_out", "checkout_update", "reward_claimed"}
     scopes = {known: BUILTIN_TYPES[known].scope for known in ("point_add", "point_sub", "opt_in", "opt_out", "profile")}
     assert scopes == {
         "point_add": "points:write",
@@ -154,16 +160,30 @@ def test_tier_events_name_the_levels() -> None:
     assert [(problem.code, problem.severity) for problem in validate(text).problems] == [("never_true", "warning")]
 
 
+RELEASED = "rules: [{id: r, event_type: points_released, award: 1}]"
 CLIENT = "event_types: [{id: share, client_allowed: true, ONCE}]\nrules: [{id: r, event_type: share, award: 1, LIMITS}]"
 WARNED = [
     (CLIENT.replace(", ONCE", "").replace(", LIMITS", ""), ["client_award_unlimited"]),
     (CLIENT.replace("ONCE", "once: true").replace(", LIMITS", ""), []),
     (CLIENT.replace(", ONCE", "").replace("LIMITS", "limits: [{points: 5, window: day}]"), []),
     (CLIENT.replace(", ONCE", "").replace("LIMITS", "enabled: false"), []),
-    ("rules: [{id: r, event_type: birthday, award: 1}]", ["cannot_arrive"]),
-    ("rules: [{id: r, event_type: point_add, award: 1}]", ["cannot_arrive"]),
-    ("rules: [{id: r, event_type: birthday, award: 1, enabled: false}]", []),
-    ("rules: [{id: r, event_type: tier_upgraded, award: 1}]", []),
+    *(
+        (f"rules: [{{id: r, event_type: {known}, award: 1}}]", ["cannot_arrive"])
+        for known in ("segment_entered", "segment_left", "campaign_bonus", "opt_out", "inactivity")
+    ),
+    ("rules: [{id: r, event_type: segment_entered, award: 1, enabled: false}]", []),
+    ("settings: {inactivity_days: 90}\nrules: [{id: r, event_type: inactivity, award: 1}]", []),
+    *(
+        (f"rules: [{{id: r, event_type: {known}, award: 1}}]", [])
+        for known in sorted(SYSTEM_TYPES - ABSENT_TYPES - {"inactivity"} | {"point_add", "point_sub", "opt_in"})
+    ),
+    (RELEASED, []),
+    (RELEASED.replace("award: 1", "award: 1, hold: P1D"), ["feeds_itself"]),
+    (RELEASED.replace("award: 1", "award: 1, hold: P1D, enabled: false"), []),
+    (RELEASED.replace("award: 1", "award: 1, hold: P1D, limits: [{times: 1, window: ever}]"), []),
+    ("wallets: [{id: a, hold: P1D}]\n" + RELEASED, ["feeds_itself"]),
+    ("wallets: [{id: a, hold: P1D}]\n" + RELEASED.replace("award: 1", "award: 1, hold: P0D"), []),
+    ("wallets: [{id: a}, {id: b, hold: P1D}]\n" + RELEASED, []),
     ("rules: [{id: r, event_type: points_expired, award: properties.points ?? 0}]", ["useless_default"]),
 ]
 
@@ -241,6 +261,27 @@ BOUNDS = (
                 limits.EXPIRY_MONTHS,
                 "out_of_range",
             ),
+            (lambda n: many("wallets", "{id: wN}", n), limits.WALLETS, "too_many"),
+            (lambda n: f"wallets: [{{id: a, hold: P{n}D}}]", limits.DURATION_DAYS, "out_of_range"),
+            (lambda n: f"{RULE}hold: P{n}D}}]", limits.DURATION_DAYS, "out_of_range"),
+            (lambda n: f"orders: {{acceptance: {{after: P{n}D}}}}", limits.DURATION_DAYS, "out_of_range"),
+            (lambda n: f"settings: {{return_days_min: {n}}}", limits.RETURN_DAYS, "out_of_range"),
+            (lambda n: f"settings: {{inactivity_days: {n}}}", limits.DURATION_DAYS, "out_of_range"),
+            (lambda n: f"tiers: {{basis: {{window: rolling, months: {n}}}}}", limits.EXPIRY_MONTHS, "out_of_range"),
+            (
+                lambda n: f"tiers: {{basis: {{window: rolling}}, downgrade: immediately, grace_days: {n}}}",
+                limits.DURATION_DAYS,
+                "out_of_range",
+            ),
+            (lambda n: many("rewards", "{id: rN, cost: 1}", n), limits.REWARDS, "too_many"),
+            (lambda n: f"rewards: [{{id: a, cost: {n}}}]", limits.AWARD_POINTS, "out_of_range"),
+            (lambda n: f"rewards: [{{id: a, cost: 1, stock: {n}}}]", limits.REWARD_STOCK, "out_of_range"),
+            (lambda n: f"rewards: [{{id: a, cost: 1, per_customer: {n}}}]", limits.REWARD_CLAIMS, "out_of_range"),
+            (
+                lambda n: f"rewards: [{{id: a, cost: 1, description: {'x' * n}}}]",
+                limits.PROGRAM_TEXT_LENGTH,
+                "too_long",
+            ),
             (
                 lambda n: f"tiers: {{levels: [{{id: a, from: 0, multiplier: {n}}}]}}",
                 limits.MULTIPLIER_MAX,
@@ -257,15 +298,6 @@ BOUNDS = (
 def test_bounds_hold(within: str, beyond: str, code: str) -> None:
     assert validate(within).errors == ()
     assert code in {problem.code for problem in validate(beyond).errors}
-
-
-def test_bounds_of_what_is_not_available_yet() -> None:
-    """WALLETS and DURATION_DAYS are judged too, beside the refusal."""
-    wallets = validate(many("wallets", "{id: wN}", limits.WALLETS + 1)).errors
-    assert {problem.code for problem in wallets} == {"not_available", "too_many"}
-    for days, codes in ((limits.DURATION_DAYS, {"not_available"}), (limits.DURATION_DAYS + 1, {"out_of_range"})):
-        found = validate(f"wallets: [{{id: a, hold: P{days}D}}]").errors
-        assert {problem.code for problem in found} == codes
 
 
 def test_problems_are_listed_up_to_a_bound() -> None:

@@ -74,6 +74,11 @@ class EventType:
     system: bool = False  # written by the engine only; no door accepts it
     order: OrderMapping | None = None
 
+    @property
+    def property_places(self) -> Mapping[str, int]:
+        """Name → place among the properties."""
+        return {item.name: place for place, item in enumerate(self.properties)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expiry:
@@ -148,6 +153,8 @@ class Settings:
     point_value: Decimal = Decimal(0)  # money one point is worth
     currency: str = "EUR"  # ISO 4217
     require_signatures: bool = False
+    return_days_min: int = 30  # days that returned points, and increases of an order, live at least
+    inactivity_days: int | None = None  # days without activity after which `inactivity` is told; None: never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +162,24 @@ class Orders:
     acceptance: Literal["immediate", "manual", "after"] = "immediate"
     after: timedelta = timedelta(0)
     then: Literal["accept", "reject"] = "accept"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reward:
+    """What customers can claim for points."""
+
+    id: str
+    label: str
+    description: str = ""
+    wallet: str
+    cost: int  # points, at least 1
+    stock: int | None = None  # claims of all customers together; None: not limited
+    per_customer: int | None = None  # claims of one customer; None: not limited
+    tiers: tuple[str, ...] = ()  # levels that may claim it; empty: everybody
+    active_from: datetime | None = None  # aware, inclusive
+    active_until: datetime | None = None  # aware, exclusive
+    codes: bool = False  # each claim is given a code of its pool
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,4 +193,5 @@ class Program:
     event_types: Mapping[str, EventType]  # declared and built-in, by id
     rules: tuple[Rule, ...]  # document order
     tiers: Tiers | None
+    rewards: Mapping[str, Reward] = field(default_factory=dict)  # by id, document order
     item_revisions: Mapping[str, int] = field(default_factory=dict)  # "rules/base" → revision of its last change

@@ -20,20 +20,30 @@ SYSTEM_TYPES = CALENDAR_TYPES | frozenset(
         "tier_downgraded",
         "points_released",
         "points_expired",
+        "points_reserved",
+        "reservation_captured",
+        "reservation_released",
         "reward_claimed",
+        "reward_fulfilled",
         "reward_cancelled",
+        "tier_set",
         "segment_entered",
         "segment_left",
         "campaign_bonus",
     }
 )
-WRITTEN_SYSTEM_TYPES = frozenset({"tier_upgraded", "points_expired"})  # those this version writes
+COMMAND_TYPES = {  # system types that an endpoint writes for a caller, and the permission it takes
+    "points_reserved": "points:write",
+    "reservation_captured": "points:write",
+    "reservation_released": "points:write",
+    "reward_claimed": "points:write",
+    "reward_fulfilled": "points:write",
+    "reward_cancelled": "points:write",
+    "tier_set": "customers:write",
+}
+ABSENT_TYPES = frozenset({"segment_entered", "segment_left", "campaign_bonus"})  # this version writes none
 ORDER_FAMILY_TYPES = frozenset({"checkout_update", "checkout_accept", "checkout_reject", "refund", "partial_refund"})
-UNAVAILABLE_TYPES = ORDER_FAMILY_TYPES | {
-    "point_add",
-    "point_sub",
-    "opt_out",
-}  # no door accepts them yet
+UNAVAILABLE_TYPES = frozenset({"opt_out"})  # no door accepts them yet
 PROFILE_TYPE = "profile"
 
 POINTS_SCOPE = "points:write"
@@ -60,13 +70,13 @@ def _type(
     type_id: str, label: str, *properties: Property, scope: str | None = None, activity: bool = False
 ) -> EventType:
     system = type_id in SYSTEM_TYPES
-    return EventType(
-        id=type_id, label=label, properties=properties, scope=scope, activity=activity and not system, system=system
-    )
+    return EventType(id=type_id, label=label, properties=properties, scope=scope, activity=activity, system=system)
 
 
 _REASON = Property(name="reason", kind="text")
 _WALLET_POINTS = (_text("wallet", required=True), _whole("points"))
+_CLAIMED = (_text("wallet"), _whole("points", required=False))  # told by the engine
+_CODE = Property(name="code", kind="text", pii=True)
 _TIERS = (_text("from_tier"), _text("to_tier"), _text("wallet"))
 _REFUND_ITEMS = Property(
     name="items",
@@ -110,6 +120,7 @@ _DIRECT = (
         _REASON,
         _flag("reverse"),
         _flag("allow_debt"),
+        Property(name="qualifying", kind="boolean", default=True),
         scope=POINTS_SCOPE,
     ),
 )
@@ -122,8 +133,31 @@ _SYSTEM = (
     _type("tier_downgraded", "Tier lost", *_TIERS),
     _type("points_released", "Points released", *_WALLET_POINTS),
     _type("points_expired", "Points expired", *_WALLET_POINTS),
-    _type("reward_claimed", "Reward claimed", _text("reward", required=True), *_WALLET_POINTS),
-    _type("reward_cancelled", "Reward cancelled", _text("reward", required=True), *_WALLET_POINTS),
+    _type(
+        "points_reserved",
+        "Points reserved",
+        _text("wallet"),
+        _whole("points", least=1),
+        _text("timeout"),
+    ),
+    _type(
+        "reservation_captured",
+        "Reserved points spent",
+        _text("reservation", required=True),
+        _whole("points", least=1, required=False),
+    ),
+    _type("reservation_released", "Reserved points released", _text("reservation", required=True), _REASON),
+    _type("reward_claimed", "Reward claimed", _text("reward", required=True), *_CLAIMED, _CODE, activity=True),
+    _type("reward_fulfilled", "Reward fulfilled", _text("redemption", required=True), _text("reward")),
+    _type(
+        "reward_cancelled",
+        "Reward cancelled",
+        _text("redemption", required=True),
+        _text("reward"),
+        *_CLAIMED,
+        _REASON,
+    ),
+    _type("tier_set", "Tier set by hand", _text("tier"), Property(name="until", kind="datetime"), _REASON),
     _type("segment_entered", "Segment entered", _text("segment", required=True)),
     _type("segment_left", "Segment left", _text("segment", required=True)),
     _type("campaign_bonus", "Campaign bonus", _text("campaign", required=True), *_WALLET_POINTS),

@@ -14,11 +14,14 @@ from troth.core.program import Program
 from troth.core.program.events import read_event_types
 from troth.core.program.fields import Fields
 from troth.core.program.problem import NOWHERE, Positions, Problems, ProgramProblem
+from troth.core.program.rewards import read_rewards
 from troth.core.program.rules import Surroundings, read_rules
-from troth.core.program.sections import NOT_AVAILABLE, read_orders, read_settings, read_tiers, read_wallets
+from troth.core.program.sections import NOT_AVAILABLE, read_orders, read_settings
+from troth.core.program.tiers import read_tiers
+from troth.core.program.wallets import read_wallets
 
-SEMANTICS_VERSION = 1  # what the engine makes of a program; stored with every revision
-_NOT_BUILT = ("segments", "automations", "rewards", "campaigns")
+SEMANTICS_VERSION = 2  # what the engine makes of a program; stored with every revision
+_NOT_BUILT = ("segments", "automations", "campaigns")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +62,13 @@ def _read(document: Fields, revision: int, item_revisions: Mapping[str, int]) ->
     event_types = read_event_types(document, levels)
     around = Surroundings(
         event_types=event_types,
-        wallets=tuple(wallet.id for wallet in wallets),
+        wallets={wallet.id: wallet for wallet in wallets},
         levels=levels,
+        settings=settings,
         zone=ZoneInfo(settings.time_zone),
     )
     rules = read_rules(document, around)
+    rewards = read_rewards(document, wallets=tuple(around.wallets), levels=levels, zone=around.zone)
     _refuse_not_built(document)
     document.take("revision")  # the API shows it with a document; sent back, it means nothing
     document.close()
@@ -75,6 +80,7 @@ def _read(document: Fields, revision: int, item_revisions: Mapping[str, int]) ->
         event_types=event_types,
         rules=rules,
         tiers=tiers,
+        rewards=rewards,
         item_revisions=item_revisions,
     )
 

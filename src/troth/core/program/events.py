@@ -14,6 +14,7 @@ from troth import limits
 from troth.core.program import EventType, OrderMapping, Property
 from troth.core.program.builtin_types import ORDER_FAMILY_TYPES, PROFILE_TYPE, with_levels, with_opening_types
 from troth.core.program.fields import Fields
+from troth.core.program.order_types import warn_of_differing
 from troth.core.program.problem import meant
 from troth.core.program.properties import find_property, names_of, read_properties
 
@@ -31,14 +32,17 @@ def read_event_types(document: Fields, levels: tuple[str, ...]) -> Mapping[str, 
     """All types by id. `levels` are the ids of the tiers."""
     builtin = with_levels(levels)
     found: dict[str, EventType] = {}
+    pointers: dict[str, str] = {}
     for fields in document.items("event_types", limits.EVENT_TYPES):
         declared = _read_type(fields, builtin)
         if declared.id in found:
             fields.error("id", "duplicate_id", f"there is already an event type {declared.id!r}")
         elif declared.id:
             found[declared.id] = declared
-    missing = {type_id: known for type_id, known in builtin.items() if type_id not in found}
-    return with_opening_types(found | missing)
+            pointers[declared.id] = fields.pointer
+    types = found | {type_id: known for type_id, known in builtin.items() if type_id not in found}
+    warn_of_differing(types, pointers, document.problems)
+    return with_opening_types(types)
 
 
 def _read_type(fields: Fields, builtin: Mapping[str, EventType]) -> EventType:

@@ -128,13 +128,11 @@ class Fields:
         value = self.take(name)
         if value is None:
             return None
-        match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-        if match is None or not any(match.groups()):
+        length = read_duration(value) if isinstance(value, str) else None
+        if length is None:
             hint = "write it as ISO 8601: P14D is 14 days, PT12H is 12 hours"
             self.error(name, "duration", f"a duration is expected here, not {_shown(value)}", hint)
             return None
-        weeks, days, hours, minutes = (int(part or 0) for part in match.groups())
-        length = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes)
         if length > timedelta(days=limits.DURATION_DAYS):
             self.error(name, "out_of_range", f"a duration is at most {limits.DURATION_DAYS} days")
             return None
@@ -199,6 +197,15 @@ class Fields:
                     pointer=self.at(name), code="unknown_field", message=message, hint=hint, at_key=True
                 )
                 self.problems.add(problem)
+
+
+def read_duration(text: str) -> timedelta | None:
+    """ISO 8601 weeks, days, hours and minutes, such as P14D or PT30M; None when it is no such duration."""
+    match = _DURATION.fullmatch(text)
+    if match is None or not any(match.groups()):
+        return None
+    weeks, days, hours, minutes = (int(part or 0) for part in match.groups())
+    return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes)
 
 
 def check_identifier(value: object, pointer: str, problems: Problems) -> str:

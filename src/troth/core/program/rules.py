@@ -9,22 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal, cast
+from typing import cast
 from zoneinfo import ZoneInfo
 
 from troth import limits
 from troth.core.expression import Diagnostic, Scope, check, scope_for
-from troth.core.program import EventType, Limit, Rule, Window
-from troth.core.program.builtin_types import (
-    ORDER_FAMILY_TYPES,
-    PROFILE_TYPE,
-    SYSTEM_TYPES,
-    UNAVAILABLE_TYPES,
-    WRITTEN_SYSTEM_TYPES,
-)
+from troth.core.program import EventType, Limit, Rule, Settings, Wallet, Window
+from troth.core.program.builtin_types import ABSENT_TYPES, ORDER_FAMILY_TYPES, PROFILE_TYPE, UNAVAILABLE_TYPES
 from troth.core.program.fields import Fields, check_identifier
+from troth.core.program.order_types import as_judged
 from troth.core.program.problem import ProgramProblem, Span
-from troth.core.program.sections import not_available, read_expiry, read_hold
+from troth.core.program.sections import not_available, optional_whole, read_period
+from troth.core.program.wallets import read_expiry
 
 _WINDOWS = ("day", "week", "month", "year", "ever")
 _TIMES_MAX = 10**6
@@ -35,15 +31,16 @@ class Surroundings:
     """What rules may refer to."""
 
     event_types: Mapping[str, EventType]
-    wallets: tuple[str, ...]
+    wallets: Mapping[str, Wallet]  # the first is the main one
     levels: tuple[str, ...]
+    settings: Settings
     zone: ZoneInfo
     scopes: dict[str, Scope] = field(default_factory=dict)  # by event type; built when first asked for
 
     def scope(self, event_type: str) -> Scope:
         if event_type not in self.scopes:
             self.scopes[event_type] = scope_for(
-                self.event_types[event_type],
+                as_judged(self.event_types[event_type]),
                 profile=self.event_types[PROFILE_TYPE],
                 levels=self.levels,
                 event_types=tuple(self.event_types),
@@ -65,6 +62,7 @@ def read_rules(document: Fields, around: Surroundings) -> tuple[Rule, ...]:
         if rule.id:
             found[rule.id] = rule
         _warn_of_unlimited(rule, fields, around)
+        _warn_of_feedback(rule, fields, around)
     return tuple(found.values())
 
 
@@ -72,29 +70,28 @@ def _read_rule(fields: Fields, around: Surroundings) -> Rule:
     rule_id = fields.identifier()
     event_type = _read_event_type(fields, around)
     _refuse_unavailable(fields)
-    active = fields.child("active")
+    active_from, active_until = read_period(fields, around.zone)
     rule = Rule(
         id=rule_id,
         label=fields.text("label", rule_id),
         event_type=event_type or "",
         when=_source(fields, "when") or "true",
         award=_source(fields, "award", required=True) or "0",
-        wallet=fields.reference("wallet", around.wallets, "wallet") or around.wallets[0],
+        wallet=fields.reference("wallet", tuple(around.wallets), "wallet") or next(iter(around.wallets)),
         tier_multiplier=fields.boolean("tier_multiplier", True),
-        active_from=active.moment("from", around.zone) if active else None,
-        active_until=active.moment("until", around.zone) if active else None,
+        active_from=active_from,
+        active_until=active_until,
         limits=tuple(_read_limit(item) for item in fields.items("limits", limits.RULE_LIMITS)),
         group=_read_group(fields),
         priority=fields.whole("priority", 0, least=-limits.PRIORITY, most=limits.PRIORITY),
-        hold=read_hold(fields),
+        hold=fields.duration("hold"),
         expiry=read_expiry(fields),
         qualifying=fields.boolean("qualifying", True),
         enabled=fields.boolean("enabled", True),
     )
-    _check_period(rule, active)
     if event_type is not None:
         _check_expressions(rule, fields, around.scope(event_type))
-        _check_arrival(rule, fields)
+        _check_arrival(rule, fields, around)
     fields.close()
     return rule
 
@@ -137,23 +134,11 @@ def _read_limit(fields: Fields) -> Limit:
         fields.error("", "required", "a limit needs 'times' or 'points'", "say how often or how many points")
     limit = Limit(
         window=cast("Window", fields.choice("window", _WINDOWS, "ever")),
-        times=_bound(fields, "times", _TIMES_MAX),
-        points=_bound(fields, "points", limits.AWARD_POINTS),
+        times=optional_whole(fields, "times", least=1, most=_TIMES_MAX),
+        points=optional_whole(fields, "points", least=1, most=limits.AWARD_POINTS),
     )
     fields.close()
     return limit
-
-
-def _bound(fields: Fields, name: Literal["times", "points"], most: int) -> int | None:
-    return fields.whole(name, 1, least=1, most=most) if fields.has(name) else None
-
-
-def _check_period(rule: Rule, active: Fields | None) -> None:
-    if active is None:
-        return
-    if rule.active_from and rule.active_until and rule.active_from >= rule.active_until:
-        active.error("until", "out_of_range", "the rule would end before it begins")
-    active.close()
 
 
 def _check_expressions(rule: Rule, fields: Fields, scope: Scope) -> None:
@@ -176,13 +161,22 @@ def _problem(found: Diagnostic, pointer: str) -> ProgramProblem:
     )
 
 
-def _check_arrival(rule: Rule, fields: Fields) -> None:
-    """A rule on events that cannot arrive would look as if it paid."""
-    if rule.event_type in ORDER_FAMILY_TYPES:
-        not_available(fields, "event_type", f"a rule on {rule.event_type!r} events")
-    elif rule.enabled and rule.event_type in (SYSTEM_TYPES - WRITTEN_SYSTEM_TYPES) | UNAVAILABLE_TYPES:
-        message = f"{rule.event_type!r} events do not exist in this version, so the rule awards nothing yet"
+def _check_arrival(rule: Rule, fields: Fields, around: Surroundings) -> None:
+    """A rule on events that it never judges would look as if it paid."""
+    event_type = rule.event_type
+    if event_type in ORDER_FAMILY_TYPES:
+        openers = [known.id for known in around.event_types.values() if known.order is not None]
+        message = f"{event_type!r} events change an order, and orders are judged by the rules of their opening type"
+        hint = f"put the rule on {' or '.join(map(repr, openers[:3]))}" if openers else "map an order on an event type"
+        fields.error("event_type", "order_family_rule", message, hint)
+    elif not rule.enabled:
+        return
+    elif event_type in ABSENT_TYPES | UNAVAILABLE_TYPES:
+        message = f"{event_type!r} events do not exist in this version, so the rule awards nothing yet"
         fields.problems.warning(fields.at("event_type"), "cannot_arrive", message, "disable it until then")
+    elif event_type == "inactivity" and around.settings.inactivity_days is None:
+        message = "nobody is told to be inactive while settings.inactivity_days is not set, so the rule awards nothing"
+        fields.problems.warning(fields.at("event_type"), "cannot_arrive", message, "set settings.inactivity_days")
 
 
 def _warn_of_unlimited(rule: Rule, fields: Fields, around: Surroundings) -> None:
@@ -193,3 +187,13 @@ def _warn_of_unlimited(rule: Rule, fields: Fields, around: Surroundings) -> None
     message = f"anyone with a publishable key can send {known.id!r} events, and this rule pays for each of them"
     hint = "add a limit, such as limits: [{times: 1, window: day}]"
     fields.problems.warning(fields.pointer, "client_award_unlimited", message, hint)
+
+
+def _warn_of_feedback(rule: Rule, fields: Fields, around: Surroundings) -> None:
+    """Points on hold are told when they are released; if that awards points on hold, it never ends."""
+    hold = around.wallets[rule.wallet].hold if rule.hold is None else rule.hold
+    if rule.event_type != "points_released" or not hold or rule.limits or not rule.enabled:
+        return
+    message = "what this rule awards is held, and its own release awards again: this may never end"
+    hint = "write hold: P0D, or add a limit, such as limits: [{times: 1, window: day}]"
+    fields.problems.warning(fields.pointer, "feeds_itself", message, hint)
