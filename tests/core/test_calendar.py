@@ -1,17 +1,36 @@
-"""Calendar arithmetic in the program's zone: periods, months, days of 23 and 25 hours, expiry. Worked out by hand."""
+"""Calendar arithmetic in the program's zone: periods, months, days of 23 and 25 hours, expiry, yearly dates. Worked out
+by hand."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.core.judging import moment
-from troth.core.calendar import add_months, end_of_day, expires_at, period_key, show_time, wall_clock
+from troth.core.calendar import (
+    add_months,
+    after_silence,
+    anniversary_of,
+    birthday_in,
+    end_of_day,
+    expires_at,
+    expiry_text,
+    local_day,
+    period_key,
+    read_expiry,
+    show_time,
+    start_of_day,
+    wall_clock,
+)
 from troth.core.program import Expiry, Window
 
 UTC, BUDAPEST, SAO_PAULO = ZoneInfo("UTC"), ZoneInfo("Europe/Budapest"), ZoneInfo("America/Sao_Paulo")
+NEW_YORK, APIA = ZoneInfo("America/New_York"), ZoneInfo("Pacific/Apia")
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 @pytest.mark.parametrize(
@@ -62,10 +81,42 @@ def test_months_clamp_to_the_last_day(day: str, months: int, expected: str) -> N
         # On 2018-02-17 they went from 24:00 back to 23:00: the 18th begins at the second midnight, UTC-3.
         (SAO_PAULO, "2018-02-17", "2018-02-18T03:00Z"),
         (SAO_PAULO, "2018-02-16", "2018-02-17T02:00Z"),
+        (NEW_YORK, "2026-03-08", "2026-03-09T04:00Z"),  # 23 hours
+        (NEW_YORK, "2026-11-01", "2026-11-02T05:00Z"),  # 25 hours
+        # Samoa left out 30 December 2011, from UTC-10 to UTC+14: the 29th ends where the 31st begins.
+        (APIA, "2011-12-29", "2011-12-30T10:00Z"),
+        (APIA, "2011-12-30", "2011-12-30T10:00Z"),
     ],
 )
 def test_end_of_day(zone: ZoneInfo, day: str, expected: str) -> None:
-    assert end_of_day(date.fromisoformat(day), zone) == moment(expected)
+    found = end_of_day(date.fromisoformat(day), zone)
+    assert found == moment(expected)
+    assert found.utcoffset() == timedelta(0)
+    assert start_of_day(date.fromisoformat(day) + timedelta(days=1), zone) == found
+
+
+@pytest.mark.parametrize(
+    ("zone", "at", "day"),
+    [
+        (UTC, "2026-11-20T23:59:59.999999Z", "2026-11-20"),
+        (BUDAPEST, "2026-11-20T22:59:59Z", "2026-11-20"),
+        (BUDAPEST, "2026-11-20T23:00Z", "2026-11-21"),
+        (BUDAPEST, "2026-07-20T22:00Z", "2026-07-21"),
+        (NEW_YORK, "2026-11-20T04:59:59Z", "2026-11-19"),
+        (NEW_YORK, "2026-11-20T10:00+14:00", "2026-11-19"),
+    ],
+)
+def test_local_day(zone: ZoneInfo, at: str, day: str) -> None:
+    assert local_day(moment(at), zone) == date.fromisoformat(day)
+
+
+@pytest.mark.parametrize("zone", [UTC, BUDAPEST, NEW_YORK, SAO_PAULO])
+def test_a_day_is_what_lies_between_its_ends(zone: ZoneInfo) -> None:
+    """Every day of 2018, in which the clocks of each zone but UTC changed twice."""
+    for number in range(365):
+        day = date(2018, 1, 1) + timedelta(days=number)
+        assert local_day(start_of_day(day, zone), zone) == day
+        assert local_day(end_of_day(day, zone) - timedelta(microseconds=1), zone) == day
 
 
 YEAR = Expiry(kind="months_after_earning", months=12)
@@ -91,6 +142,76 @@ YEAR_TO_MONTH_END = Expiry(kind="months_after_earning", months=12, month_end=Tru
 def test_expiry(expiry: Expiry, zone: ZoneInfo, earned: str, expected: str | None) -> None:
     found = expires_at(expiry, moment(earned), zone)
     assert found == (moment(expected) if expected else None)
+
+
+AFTER_ACTIVITY = Expiry(kind="months_after_activity", months=12)
+TO_MONTH_END_AFTER_ACTIVITY = Expiry(kind="months_after_activity", months=6, month_end=True)
+
+
+@pytest.mark.parametrize(
+    ("expiry", "earned", "active", "expected"),
+    [
+        (AFTER_ACTIVITY, "2026-01-15T10:00Z", None, "2027-01-15T23:00Z"),
+        (AFTER_ACTIVITY, "2026-01-15T10:00Z", "2026-01-14T10:00Z", "2027-01-15T23:00Z"),  # activity before earning
+        (AFTER_ACTIVITY, "2026-01-15T10:00Z", "2026-05-31T22:30Z", "2027-06-01T22:00Z"),  # 1 June in Budapest
+        (AFTER_ACTIVITY, "2026-01-15T10:00Z", "2028-02-29T10:00Z", "2029-02-28T23:00Z"),
+        (TO_MONTH_END_AFTER_ACTIVITY, "2026-01-15T10:00Z", None, "2026-07-31T22:00Z"),
+        (TO_MONTH_END_AFTER_ACTIVITY, "2026-01-15T10:00Z", "2026-08-31T10:00Z", "2027-02-28T23:00Z"),
+        (YEAR, "2026-01-15T10:00Z", "2026-05-31T10:00Z", "2027-01-15T23:00Z"),  # activity moves nothing
+        (Expiry(), "2026-01-15T10:00Z", "2026-05-31T10:00Z", None),
+    ],
+)
+def test_expiry_after_activity(expiry: Expiry, earned: str, active: str | None, expected: str | None) -> None:
+    found = expires_at(expiry, moment(earned), BUDAPEST, moment(active) if active else None)
+    assert found == (moment(expected) if expected else None)
+
+
+@pytest.mark.parametrize(
+    ("expiry", "text"),
+    [
+        (Expiry(), None),
+        (YEAR, "12"),
+        (YEAR_TO_MONTH_END, "12e"),
+        (AFTER_ACTIVITY, "12a"),
+        (TO_MONTH_END_AFTER_ACTIVITY, "6ae"),
+        (Expiry(kind="months_after_earning", months=1_200), "1200"),
+    ],
+)
+def test_a_lot_keeps_its_expiry_as_text(expiry: Expiry, text: str | None) -> None:
+    assert expiry_text(expiry) == text
+    assert read_expiry(text) == expiry
+
+
+@pytest.mark.parametrize(
+    ("born", "year", "expected"),
+    [
+        ("1990-07-15", 2026, "2026-07-15"),
+        ("1992-02-29", 2026, "2026-02-28"),
+        ("1992-02-29", 2028, "2028-02-29"),
+        ("1992-02-29", 2100, "2100-02-28"),  # no leap year
+        ("1992-02-29", 2000, "2000-02-29"),
+        ("1991-02-28", 2028, "2028-02-28"),
+        ("1992-12-31", 2026, "2026-12-31"),
+    ],
+)
+def test_birthdays_and_anniversaries(born: str, year: int, expected: str) -> None:
+    day = date.fromisoformat(born)
+    assert birthday_in(day, year) == date.fromisoformat(expected)
+    assert anniversary_of(day, year - day.year) == date.fromisoformat(expected)
+
+
+@pytest.mark.parametrize(
+    ("last_activity", "days", "expected"),
+    [
+        ("2026-11-20T10:00Z", 30, "2026-12-20T23:00Z"),  # the end of 20 December
+        ("2026-11-20T23:30Z", 30, "2026-12-21T23:00Z"),  # 21 November in Budapest
+        ("2026-03-28T10:00Z", 1, "2026-03-29T22:00Z"),  # the day of 23 hours
+        ("2026-10-24T10:00Z", 1, "2026-10-25T23:00Z"),  # the day of 25 hours
+        ("2028-02-28T10:00Z", 1, "2028-02-29T23:00Z"),
+    ],
+)
+def test_a_silence_is_told_at_the_end_of_its_last_day(last_activity: str, days: int, expected: str) -> None:
+    assert after_silence(moment(last_activity), days, BUDAPEST) == moment(expected)
 
 
 def test_wall_clock_shows_both_hours_of_the_night_of_25() -> None:
