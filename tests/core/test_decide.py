@@ -9,9 +9,10 @@ import pytest
 
 from tests.core.judging import NOON, Judge, document, event_id, judge_of, moment, rule, tiers
 from troth import limits
-from troth.core.decide import Judged, decide
+from troth.core.decide import decide
 from troth.core.ids import recorded_at
-from troth.core.state import CustomerState, WalletState
+from troth.core.judging import Judged
+from troth.core.state import WalletState
 
 YEARLY = [{"id": "points", "expiry": {"kind": "months_after_earning", "months": "12"}}]
 STEPS = tiers(bronze=("0", "1"), silver=("100", "2"), gold=("500", "3"))
@@ -189,7 +190,7 @@ def test_an_award_that_is_cut_warns() -> None:
 def test_a_balance_has_a_limit(held: int, is_refused: bool) -> None:
     judge = judge_of(document(rule("5")))
     wallet = WalletState(program=-held, available=held, qualifying=held)
-    judge.state = CustomerState(created_at=judge.state.created_at, wallets={"points": wallet})
+    judge.state = msgspec.structs.replace(judge.state, wallets={"points": wallet})
     decision = judge.decide("purchase", NOON, NOON, {"amount": "1"})
     assert (decision.refusal is not None) is is_refused
     if decision.refusal:
@@ -224,7 +225,7 @@ def decide_twice(now: datetime) -> list[bytes]:
         judge = judge_of(source)
         judge.send(amount="150.55", now=moment("2025-01-01T12:00Z"))
         decision = judge.decide("purchase", now, now, {"amount": "20"})
-        encoded.append(repr((decision.recorded, decision.state, decision.closed)).encode())
+        encoded.append(repr((decision.recorded, decision.state)).encode())
     return encoded
 
 
@@ -238,7 +239,7 @@ def test_the_same_inputs_give_the_same_bytes() -> None:
 def test_a_decision_asks_no_clock() -> None:
     """The event's own id says when it was recorded; nothing else does."""
     judge = judge_of(document(rule("1")))
-    event = judge._event("purchase", NOON, NOON, {"amount": "1"})
-    decision = decide(judge.state, event, judge.book, NOON)
+    event = judge.event("purchase", NOON, NOON, {"amount": "1"})
+    decision = decide(judge.state, event, judge.shelf)
     assert decision.judged is not None
     assert decision.judged.event.recorded_at == recorded_at(event_id(NOON, judge.serial)) == NOON

@@ -87,9 +87,10 @@ def test_an_award_says_when_it_ends(ends: str | None, state: str, shown: str | N
         base=Decimal("1E+1"),
         multiplier=Decimal("1.50"),
         cap="points day",
+        expires_at=moment(ends) if ends else None,
     )
-    end = moment(ends) if ends else None
-    (award,) = awards_of((posting, move("available", "expired", 10)), {(UUID(int=1), 0): end}, NOON)
+    expiry = msgspec.structs.replace(move("available", "expired", 10), reason="expiry")
+    (award,) = awards_of((posting, expiry), NOON)
     assert (award.state, award.expires_at) == (state, shown)
     assert (award.base, award.multiplier, award.cap, award.points) == ("10", "1.50", "points day", 10)
 
@@ -114,6 +115,6 @@ def test_every_wallet_is_shown_zeros_included() -> None:
 def test_the_base_is_exact() -> None:
     judge = judge_of(document(rule("properties.amount * 0.5")))
     judged = judge.send(amount="19.99")
-    (award,) = awards_of(judged.postings, {(judged.event.id, 0): None}, NOON)
+    (award,) = awards_of(judged.postings, NOON)
     assert (award.base, award.points) == ("9.995", 9)
     assert replace(judge).balance == 9

@@ -13,7 +13,7 @@ from troth.core.event import Event
 from troth.core.inputs import Inputs
 from troth.core.program import RoundingMode
 from troth.core.rules import Verdict, _round, judge, rooms, use_keys
-from troth.core.state import Use
+from troth.core.state import NO_USE, Use
 
 
 def verdicts(
@@ -25,7 +25,7 @@ def verdicts(
 
 def verdicts_of(source: Document, inputs: Inputs | None = None, at: datetime = NOON, **raw: object) -> list[Verdict]:
     customer = judge_of(source)
-    event: Event = customer._event("purchase", NOON, at, {"amount": "100", **raw})
+    event: Event = customer.event("purchase", NOON, at, {"amount": "100", **raw})
     book = customer.book
     return judge(book.by_type["purchase"], event, inputs or Inputs(values={}), book.program.settings.rounding)
 
@@ -211,7 +211,7 @@ def test_room_is_what_earlier_uses_leave_and_never_negative() -> None:
     rules, zone = customer.book.by_type["purchase"], customer.book.zone
     keys = use_keys(rules, NOON, zone)
     assert keys == [("base", "day 2026-11-20"), ("base", "month 2026-11"), ("base", "ever")]
-    uses = {keys[0]: Use(3, 30), keys[1]: Use(9, 90)}
+    uses = {keys[0]: Use(3, 30), keys[1]: Use(9, 90), keys[2]: NO_USE}
     assert rooms(rules, NOON, zone, uses) == {"base": ((0, None), (None, 60), (5, 120))}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -20,10 +20,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     id: UUID
     type: EventType
     occurred_at: datetime  # aware, UTC
-    recorded_at: datetime  # aware, UTC, to the millisecond
+    recorded_at: datetime  # aware, UTC, to the millisecond; real time
+    judged_at: datetime  # the program's present: recorded_at, unless a test clock stands; of due work its moment
+    is_timed: bool = True  # its sender said when it occurred
     values: tuple[object, ...]
     properties: str  # canonical JSON of the stored form, personal ones left out
     attributes: Mapping[str, object | None] = {}  # profile events: what changes; None removes
     tags: tuple[str, ...] | None = None  # profile events: the new tags; None leaves them
+    birth_date: date | msgspec.UnsetType | None = msgspec.UNSET  # profile events that change it; personal
+    order_key: UUID | None = None  # events of an order: which one (`ids.order_key`)
     parent: UUID | None = None
     depth: int = 0

@@ -53,7 +53,7 @@ def first_id_at(moment: datetime) -> UUID:
     return UUID(int=((moment - EPOCH) // _MILLISECOND) << 80)
 
 
-IdKind = Literal["evt", "cus"]
+IdKind = Literal["evt", "cus", "res", "rdm"]
 
 
 def show_id(kind: IdKind, value: UUID) -> str:
@@ -75,3 +75,8 @@ ReferenceKind = Literal["reference", "order", "sys"]
 def reference_hash(kind: ReferenceKind, text: str) -> bytes:
     """The key of a reference: SHA-256 of kind, NUL, text. Kinds never collide."""
     return sha256(f"{kind}\0{text}".encode()).digest()
+
+
+def order_key(order_id: str) -> UUID:
+    """What names an order beside its customer: the first 16 bytes of its claim's hash."""
+    return UUID(bytes=reference_hash("order", order_id)[:16])

@@ -16,10 +16,9 @@ import msgspec
 from troth.core.calendar import wall_clock
 from troth.core.coercion import Reading, read_fields
 from troth.core.event import Event
+from troth.core.order_state import Room
 from troth.core.program import Property
 from troth.core.state import CustomerState
-
-Room = tuple[int | None, int | None]  # (times, points) that a limit leaves; None: not limited
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -24,9 +24,9 @@ class Award(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     wallet: str
     base: str  # what the formula gave, exact decimal text
     multiplier: str
-    points: int
+    points: int  # negative: what an order's award has lost
     cap: str | None  # the limit that cut it, or null
-    state: str  # where the points went; `expired` when they were past their date on arrival
+    state: str  # where the points went; `expired` when they were past their date on arrival, `reversed` when taken back
     expires_at: str | None  # first instant at which they are gone
 
 
@@ -71,19 +71,20 @@ def net_points(postings: tuple[Posting, ...], main_wallet: str) -> int:
     )
 
 
-def awards_of(
-    postings: tuple[Posting, ...], ends: Mapping[tuple[UUID, int], datetime | None], recorded_at: datetime
-) -> tuple[Award, ...]:
-    """The awards among an event's postings. `ends` gives the expiry of each lot they name."""
-    return tuple(
-        _award(posting, posting.rule, ends[posting.lot_event, posting.lot_n], recorded_at)
-        for posting in postings
-        if posting.rule is not None
-    )
+def awards_of(postings: tuple[Posting, ...], judged_at: datetime) -> tuple[Award, ...]:
+    """What the rules gave, and what an order's awards lost: a reversal is an award of negative points."""
+    given = [_award(posting, posting.rule, judged_at) for posting in postings
+             if posting.rule is not None and posting.reason == "award"]  # fmt: skip
+    taken: dict[str, list[Posting]] = {}
+    for posting in postings:
+        if posting.rule is not None and posting.reason == "reversal":
+            taken.setdefault(posting.rule, []).append(posting)
+    return (*given, *(_reversal(rule, found) for rule, found in taken.items()))
 
 
-def _award(posting: Posting, rule: str, ends: datetime | None, recorded_at: datetime) -> Award:
-    is_gone = ends is not None and ends <= recorded_at
+def _award(posting: Posting, rule: str, judged_at: datetime) -> Award:
+    ends = posting.expires_at
+    is_gone = ends is not None and ends <= judged_at
     return Award(
         rule=rule,
         wallet=posting.wallet,
@@ -93,6 +94,20 @@ def _award(posting: Posting, rule: str, ends: datetime | None, recorded_at: date
         cap=posting.cap,
         state="expired" if is_gone else posting.to_state,
         expires_at=show_time(ends) if ends is not None else None,
+    )
+
+
+def _reversal(rule: str, postings: list[Posting]) -> Award:
+    first = postings[0]
+    return Award(
+        rule=rule,
+        wallet=first.wallet,
+        base="0" if first.base is None else _plain(first.base),
+        multiplier=_plain(first.multiplier),
+        points=-sum(posting.points for posting in postings),
+        cap=first.cap,
+        state="reversed",
+        expires_at=None,
     )
 
 

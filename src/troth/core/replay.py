@@ -1,32 +1,36 @@
 """The fold that proves: a customer's recorded events in `seq` order → the state they led to, and every difference
 between what is recorded and what the program of that time gives.
 
-Pure. Every event is judged again by the same `record_event` that judged it live, from the folded state, under the
-recorded revision. Movements, balances and lots are folded from the recorded postings, which are the truth.
+Pure. Every event is judged again by the same code that judged it live, from the folded state, under the recorded
+revision; what fell due is found again. Beside it wallets and lots are added up from the recorded postings alone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 import msgspec
 
+from troth.core.account import Refused, end_of
+from troth.core.calendar import local_day
 from troth.core.coercion import Reading, read_fields
-from troth.core.decide import Judged, record_event
+from troth.core.due import next_step, take_step
 from troth.core.event import Event
 from troth.core.ids import recorded_at, show_id
 from troth.core.inputs import to_json
-from troth.core.points import expire
+from troth.core.judging import Judged, record_event
+from troth.core.moments import Occasion, told
+from troth.core.order_events import SameOrder
+from troth.core.order_state import LotKey
 from troth.core.program.builtin_types import PROFILE_TYPE
 from troth.core.record import show_after
-from troth.core.rules import RuleBook
-from troth.core.state import CustomerState, Lot, Posting, apply_postings
-
-LotKey = tuple[UUID, int]  # earning event, number
+from troth.core.rules import RuleBook, Shelf
+from troth.core.state import CustomerState, Lacking, Posting, WalletState, apply_postings, qualifying_change
+from troth.core.tier_changes import history_of
 
 
 class PastEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -36,20 +40,29 @@ class PastEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     seq: int
     type: str
     occurred_at: datetime
+    source: str
     properties: Mapping[str, object]  # without personal ones
     inputs: Mapping[str, object] | None
     after: Mapping[str, object]
     parent: UUID | None
     depth: int
     caused: int
+    outcome: str = "applied"
     revision: int
+    order_key: UUID | None = None
+    clock: datetime | None = None  # the program's present, when a test clock stood
     postings: tuple[Posting, ...]
+
+    @property
+    def is_due(self) -> bool:
+        """Written by the engine because its time had come."""
+        return self.source == "system" and self.parent is None
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing that is not as it must be."""
 
-    kind: str  # event, posting, inputs, after, due, customer, balance, lot, limit_use, reference
+    kind: str  # event, posting, inputs, after, due, customer, balance, lot, limit_use, order, reservation, …
     id: str  # which one
     detail: str
     expected: object
@@ -57,10 +70,12 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Fold(msgspec.Struct, kw_only=True):
-    """A customer's events folded so far."""
+    """A customer's events folded so far. `wallets` and `in_lots` are sums of the recorded postings."""
 
     state: CustomerState
-    lots: dict[LotKey, Lot] = {}
+    wallets: Mapping[str, WalletState] = {}
+    in_lots: dict[LotKey, dict[str, int]] = {}  # lot → state → points
+    qualifying: list[tuple[str, datetime, datetime, int]] = []  # wallet, counts at, judged at, points
     differences: list[Difference] = []
 
     def differ(self, kind: str, event_id: UUID, detail: str, pair: tuple[object, object]) -> None:
@@ -70,21 +85,87 @@ class Fold(msgspec.Struct, kw_only=True):
         )
 
 
-def replay(fold: Fold, group: Sequence[PastEvent], book: RuleBook) -> None:
+def begin(created_at: datetime) -> Fold:
+    """The fold of a customer of whom nothing is recorded yet."""
+    return Fold(state=CustomerState(created_at=created_at, is_whole=True))
+
+
+def replay(fold: Fold, group: Sequence[PastEvent], shelf: Shelf) -> None:
     """Fold one event and what it caused. In: the event, then the events it caused, in `seq` order; their revision."""
     root = group[0]
-    event = event_of(root, book)
-    own = _due_postings(fold, event) if root.type == "points_expired" else ()
-    if root.type != "points_expired":
-        _check_nothing_due(fold, event)
-    judged = record_event(fold.state, event, book, own)
-    produced = (judged, *judged.caused)
+    produced = _judge_again(fold, root, shelf)
     if len(produced) != len(group):
         types = [item.event.type.id for item in produced], [item.type for item in group]
         fold.differ("event", root.id, "events written together", types)
     for expected, past in zip(produced, group, strict=False):
-        _compare(fold, expected, past, book)
-    _carry_on(fold, judged, group)
+        _compare(fold, expected, past, shelf.live)
+    for past in group:
+        _add_up(fold, past)
+
+
+def _judge_again(fold: Fold, root: PastEvent, shelf: Shelf) -> Sequence[Judged]:
+    """What the root gives now; the fold's state after it."""
+    while True:
+        try:
+            return _due_again(fold, root, shelf) if root.is_due else _event_again(fold, root, shelf)
+        except Lacking as lacking:
+            _begin_history(fold, lacking.need.qualifying, _now(root), shelf)
+        except (Refused, SameOrder) as refusal:
+            fold.differ("event", root.id, "it could not have been recorded", ("refused", str(refusal)))
+            fold.state = msgspec.structs.replace(fold.state, seq=fold.state.seq + 1)
+            return ()
+
+
+def _begin_history(fold: Fold, wallet: str | None, now: datetime, shelf: Shelf) -> None:
+    """What tiers are judged by, drawn from all postings so far; nothing else can be lacking where all is known."""
+    assert wallet is not None
+    found = [entry[1:] for entry in fold.qualifying if entry[0] == wallet]
+    fold.state = msgspec.structs.replace(fold.state, tiers=history_of(fold.state.tiers, shelf.live, now, found))
+
+
+def _now(past: PastEvent) -> datetime:
+    return past.clock or recorded_at(past.id)
+
+
+def _event_again(fold: Fold, root: PastEvent, shelf: Shelf) -> Sequence[Judged]:
+    event = event_of(root, shelf.live)
+    skip_quiet_steps(fold, event.judged_at, shelf)
+    step = next_step(fold.state, shelf)
+    if step is not None and step.moment <= event.judged_at:
+        moments = str(step.moment), str(event.judged_at)
+        fold.differ("due", root.id, f"'{step.name}' was due before this event", moments)
+    judged = record_event(fold.state, event, shelf)
+    fold.state = judged.after
+    return (judged, *judged.caused)
+
+
+def _due_again(fold: Fold, root: PastEvent, shelf: Shelf) -> Sequence[Judged]:
+    skip_quiet_steps(fold, root.occurred_at, shelf)
+    if root.type == "birthday":  # the birth date is personal, and proofs open nothing
+        year = local_day(root.occurred_at, shelf.live.zone).year
+        occasion = Occasion(type="birthday", moment=root.occurred_at, number=year)
+        judged = record_event(told(fold.state, occasion), event_of(root, shelf.live), shelf)
+        fold.state = judged.after
+        return (judged, *judged.caused)
+    step = next_step(fold.state, shelf)
+    if step is None or step.moment != root.occurred_at:
+        fold.differ("due", root.id, root.type, (str(step.moment) if step else "nothing due", str(root.occurred_at)))
+        fold.state = msgspec.structs.replace(fold.state, seq=fold.state.seq + 1)
+        return ()
+    produced, fold.state = take_step(fold.state, step, shelf, root.id)
+    return produced
+
+
+def skip_quiet_steps(fold: Fold, until: datetime, shelf: Shelf) -> None:
+    """Reviews that change nothing leave no event."""
+    while True:
+        step = next_step(fold.state, shelf)
+        if step is None or step.moment > until or not step.is_review:
+            return
+        produced, after = take_step(fold.state, step, shelf, UUID(int=1 << 100))
+        if produced:
+            return
+        fold.state = after
 
 
 def event_of(past: PastEvent, book: RuleBook) -> Event:
@@ -100,30 +181,15 @@ def event_of(past: PastEvent, book: RuleBook) -> Event:
         type=event_type,
         occurred_at=past.occurred_at,
         recorded_at=recorded_at(past.id),
+        judged_at=past.occurred_at if past.is_due else _now(past),
         values=tuple(None if field.pii else value for field, (_, value) in pairs),
-        properties="",
+        properties=_encoder.encode(past.properties).decode(),
         attributes=changes,
         tags=tuple(tags) if isinstance(tags, list) else None,
         parent=past.parent,
         depth=past.depth,
+        order_key=past.order_key,
     )
-
-
-def _due_postings(fold: Fold, event: Event) -> tuple[Posting, ...]:
-    """What the recorded expiry had to take: every open lot of the wallet that ends at its moment."""
-    ending = [
-        lot
-        for lot in fold.lots.values()
-        if lot.remaining and lot.expires_at == event.occurred_at and lot.wallet == event.values[0]
-    ]
-    return expire(sorted(ending, key=lambda lot: (lot.earned_at, lot.event_id, lot.n)))
-
-
-def _check_nothing_due(fold: Fold, event: Event) -> None:
-    for lot in fold.lots.values():
-        if lot.remaining and lot.expires_at is not None and lot.expires_at <= event.recorded_at:
-            detail = f"lot of {show_id('evt', lot.event_id)} had to expire before this event"
-            fold.differ("due", event.id, detail, (0, lot.remaining))
 
 
 # Comparing
@@ -134,6 +200,7 @@ def _compare(fold: Fold, expected: Judged, past: PastEvent, book: RuleBook) -> N
     pairs: list[tuple[str, object, object]] = [
         ("type", expected.event.type.id, past.type),
         ("seq", expected.seq, past.seq),
+        ("outcome", expected.outcome, past.outcome),
         ("events caused", len(expected.caused), past.caused),
         ("inputs", _plain(to_json(expected.inputs)), past.inputs),
         ("after", _plain(show_after(expected.after, wallets)), past.after),
@@ -160,37 +227,43 @@ def _show(postings: Sequence[Posting]) -> list[str]:
     ]
 
 
-# Carrying on
+# Adding up what is recorded
 
 
-def _carry_on(fold: Fold, judged: Judged, group: Sequence[PastEvent]) -> None:
-    """The state after the group: movements as recorded, everything else as judged."""
-    for produced in (judged, *judged.caused):
-        for lot in produced.lots:
-            fold.lots[lot.event_id, lot.n] = msgspec.structs.replace(lot, points=0, remaining=0)
-    wallets = fold.state.wallets
-    for past in group:
-        wallets = apply_postings(wallets, past.postings)
-        for posting in past.postings:
-            _move_lot(fold, past, posting)
-    fold.state = msgspec.structs.replace(judged.after, wallets=wallets, seq=group[-1].seq)
+def _add_up(fold: Fold, past: PastEvent) -> None:
+    fold.wallets = apply_postings(fold.wallets, past.postings)
+    for posting in past.postings:
+        change = qualifying_change(posting)
+        if change:
+            counts_at = posting.earned_at or posting.occurred_at
+            fold.qualifying.append((posting.wallet, counts_at, _now(past), change))
+        if posting.lot_event is None or posting.lot_n is None:
+            continue
+        lot = fold.in_lots.setdefault((posting.lot_event, posting.lot_n), {"pending": 0, "available": 0, "expired": 0})
+        if posting.from_state in lot:
+            lot[posting.from_state] -= posting.points
+        if posting.to_state in lot:
+            lot[posting.to_state] += posting.points
 
 
-def _move_lot(fold: Fold, past: PastEvent, posting: Posting) -> None:
-    lot = fold.lots.get((posting.lot_event, posting.lot_n))
-    if lot is None:
-        fold.differ(
-            "lot", past.id, "posting names a lot that was never earned", (None, show_id("evt", posting.lot_event))
-        )
-        return
-    earned = posting.points if posting.from_state == "program" else 0
-    change = (posting.to_state == "available") - (posting.from_state == "available")
-    fold.lots[lot.event_id, lot.n] = msgspec.structs.replace(
-        lot, points=lot.points + earned, remaining=lot.remaining + change * posting.points
-    )
+def lost_lots(fold: Fold) -> Iterator[Difference]:
+    """Lots that postings name and no judged event earned, or that hold other points than the postings left."""
+    nothing = {"pending": 0, "available": 0, "expired": 0}
+    for key in fold.in_lots.keys() | fold.state.lots.keys():
+        lot, sums = fold.state.lots.get(key), fold.in_lots.get(key, nothing)
+        held = {"pending": lot.pending, "available": lot.remaining, "expired": lot.expired} if lot is not None else None
+        if held != sums:
+            name = f"{show_id('evt', key[0])}/{key[1]}"
+            yield Difference(kind="lot", id=name, detail="sums of its postings", expected=held, found=sums)
 
 
-def due_moment(fold: Fold) -> datetime | None:
-    """When the first of the open lots ends: what the customer's `due_at` must be."""
-    ends = [lot.expires_at for lot in fold.lots.values() if lot.remaining and lot.expires_at is not None]
-    return min(ends, default=None)
+def due_moment(fold: Fold, shelf: Shelf) -> datetime | None:
+    """When the first thing of the customer falls due, birthdays aside: `due_at` may be no later."""
+    step = next_step(fold.state, shelf)
+    return step.moment if step is not None else None
+
+
+def settled_lot_ends(fold: Fold, shelf: Shelf) -> Mapping[LotKey, datetime | None]:
+    """When each lot ends, as activity has moved it."""
+    last = fold.state.last_activity_at
+    return {key: end_of(lot, last, shelf) for key, lot in fold.state.lots.items()}

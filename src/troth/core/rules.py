@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -17,16 +17,28 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from troth import limits
-from troth.core.calendar import period_key, wall_clock
+from troth.core.calendar import end_of_day, local_day, period_key, wall_clock
 from troth.core.coercion import show_scaled
 from troth.core.event import Event
 from troth.core.expression import Checked, Compiled, check, compile_expression, scope_for
-from troth.core.inputs import Inputs, Reader, Room
-from troth.core.program import EventType, Expiry, Program, RoundingMode, Rule
-from troth.core.state import NO_USE, Use, UseKey
+from troth.core.inputs import Inputs, Reader
+from troth.core.order_state import Room
+from troth.core.program import EventType, Expiry, Limit, Program, RoundingMode, Rule, Wallet
+from troth.core.program.order_types import as_judged
+from troth.core.state import Lacking, Use, UseKey
+from troth.core.tiers import basis_of
 
 Reason = Literal["applied", "disabled", "not_active", "condition_false", "nothing_to_award", "limit_reached", "group"]
 _MULTIPLIER_UNIT = 10**limits.MULTIPLIER_PLACES
+
+
+class OrderView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the rules of an order see: the order as it now stands, at the time of its opening event."""
+
+    occurred_at: datetime
+    values: tuple[object, ...]
+    whole: tuple[object, ...]  # for rules that read the items: before refunds that name an amount only,
+    factor: tuple[int, int]  # by whose share what they give is lowered
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -50,6 +62,7 @@ class CompiledRule:
     places: int  # of the formula's result
     unit: int  # 10^places
     checked: tuple[Checked, Checked]  # condition and formula, for explanations
+    reads_items: bool  # of an order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +97,32 @@ class RuleBook:
 
     limited_types: frozenset[str]  # event types that have rules with limits
 
+    wallets: Mapping[str, Wallet]
+    tier_basis: str  # `tiers.basis_of` of the program
+
     @property
     def main_wallet(self) -> str:
         return self.program.wallets[0].id
+
+    def least_end(self, now: datetime) -> datetime:
+        """Before this moment no returned points and no increase of an order ends."""
+        day = local_day(now, self.zone) + timedelta(days=self.program.settings.return_days_min)
+        return end_of_day(day, self.zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The live program, and the revisions that orders were opened under."""
+
+    live: RuleBook
+    kept: Mapping[int, RuleBook]
+
+    def at(self, revision: int) -> RuleBook:
+        """The book of a revision. Raises Lacking when it is not compiled yet."""
+        book = self.live if revision == self.live.program.revision else self.kept.get(revision)
+        if book is None:
+            raise Lacking(revision=revision)
+        return book
 
 
 def compile_rules(program: Program) -> RuleBook:
@@ -103,13 +139,15 @@ def compile_rules(program: Program) -> RuleBook:
         by_type=by_type,
         limited_types=frozenset(name for name, rules in by_type.items() if rules.limited),
         expiries={wallet.id: wallet.expiry for wallet in program.wallets},
+        wallets={wallet.id: wallet for wallet in program.wallets},
+        tier_basis=basis_of(program.tiers, program.settings.time_zone),
     )
 
 
 def _compile_type(program: Program, event_type: EventType) -> TypeRules:
     levels = tuple(level.id for level in program.tiers.levels) if program.tiers else ()
     profile = program.event_types["profile"]
-    scope = scope_for(event_type, profile=profile, levels=levels, event_types=program.event_types.keys())
+    scope = scope_for(as_judged(event_type), profile=profile, levels=levels, event_types=program.event_types.keys())
     rules = tuple(rule for rule in program.rules if rule.event_type == event_type.id)
     checks = {rule.id: (check(rule.when, scope, "condition"), check(rule.award, scope, "number")) for rule in rules}
     reads = set[str]().union(*(checked.reads for pair in checks.values() for checked in pair))
@@ -117,16 +155,17 @@ def _compile_type(program: Program, event_type: EventType) -> TypeRules:
         slots={name: place for place, name in enumerate(scope.inputs)},
         width=len(scope.inputs),
         reads=tuple(name for name in scope.inputs if name in reads),
-        rules=tuple(_compile_rule(rule, *checks[rule.id]) for rule in rules),
+        rules=tuple(_compile_rule(rule, *checks[rule.id], event_type) for rule in rules),
         limited=tuple(rule for rule in rules if rule.limits),
         has_multiplier=any(rule.tier_multiplier for rule in rules),
         has_groups=any(rule.group is not None for rule in rules),
     )
 
 
-def _compile_rule(rule: Rule, condition: Checked, formula: Checked) -> CompiledRule:
+def _compile_rule(rule: Rule, condition: Checked, formula: Checked, event_type: EventType) -> CompiledRule:
     when: Compiled = compile_expression(condition)
     award: Compiled = compile_expression(formula)
+    items = event_type.order.items if event_type.order is not None else None
     return CompiledRule(
         rule=rule,
         condition=when.function,
@@ -134,6 +173,7 @@ def _compile_rule(rule: Rule, condition: Checked, formula: Checked) -> CompiledR
         places=award.places,
         unit=10**award.places,
         checked=(condition, formula),
+        reads_items=items is not None and items in condition.property_reads | formula.property_reads,
     )
 
 
@@ -151,28 +191,25 @@ def use_keys(rules: TypeRules, occurred_at: datetime, zone: ZoneInfo) -> list[Us
 def rooms(
     rules: TypeRules, occurred_at: datetime, zone: ZoneInfo, uses: Mapping[UseKey, Use]
 ) -> dict[str, tuple[Room, ...]]:
-    """What each limit still leaves, per limited rule in order of its limits."""
+    """What each limit still leaves, per limited rule in order of its limits. In: every use that `use_keys` names."""
     local = wall_clock(occurred_at, zone)
     return {
-        rule.id: tuple(
-            _room(limit.times, limit.points, uses.get((rule.id, period_key(limit.window, local)), NO_USE))
-            for limit in rule.limits
-        )
+        rule.id: tuple(room_left(limit, uses[rule.id, period_key(limit.window, local)]) for limit in rule.limits)
         for rule in rules.limited
     }
 
 
-def _room(times: int | None, points: int | None, use: Use) -> Room:
+def room_left(limit: Limit, use: Use) -> Room:
     return (
-        None if times is None else max(times - use.times, 0),
-        None if points is None else max(points - use.points, 0),
+        None if limit.times is None else max(limit.times - use.times, 0),
+        None if limit.points is None else max(limit.points - use.points, 0),
     )
 
 
 # Judging
 
 
-def judge(rules: TypeRules, event: Event, inputs: Inputs, rounding: RoundingMode) -> list[Verdict]:
+def judge(rules: TypeRules, event: Event | OrderView, inputs: Inputs, rounding: RoundingMode) -> list[Verdict]:
     """A verdict per rule of the event's type, in document order."""
     arranged = rules.arrange(inputs.values)
     verdicts = [_judge_rule(rule, event, arranged, (inputs, rounding)) for rule in rules.rules]
@@ -180,39 +217,58 @@ def judge(rules: TypeRules, event: Event, inputs: Inputs, rounding: RoundingMode
 
 
 def _judge_rule(
-    compiled: CompiledRule, event: Event, arranged: list[object], context: tuple[Inputs, RoundingMode]
+    compiled: CompiledRule, event: Event | OrderView, arranged: list[object], context: tuple[Inputs, RoundingMode]
 ) -> Verdict:
     rule = compiled.rule
     if not rule.enabled:
         return Verdict(rule=rule, reason="disabled")
     if not is_active(rule, event.occurred_at):
         return Verdict(rule=rule, reason="not_active")
-    if not compiled.condition(event.values, arranged):
+    values = event.values
+    if type(event) is OrderView and compiled.reads_items:
+        values = event.whole
+    if not compiled.condition(values, arranged):
         return Verdict(rule=rule, reason="condition_false")
-    inputs, rounding = context
-    scaled = compiled.formula(event.values, arranged)
+    scaled = compiled.formula(values, arranged)
+    if type(event) is OrderView and compiled.reads_items:
+        return _award(compiled, scaled, event.factor, context)
+    return _award(compiled, scaled, _WHOLE, context)
+
+
+_WHOLE = (1, 1)
+
+
+def _award(
+    compiled: CompiledRule, scaled: int, factor: tuple[int, int], context: tuple[Inputs, RoundingMode]
+) -> Verdict:
+    """The formula's result × factor × multiplier, rounded once, then limited."""
+    rule, unit, (inputs, rounding) = compiled.rule, compiled.unit, context
     multiplier = inputs.multiplier if rule.tier_multiplier and scaled > 0 else Decimal(1)
-    unit = compiled.unit
+    base = Decimal(show_scaled(scaled, compiled.places))
+    if factor != _WHOLE:
+        numerator, denominator = factor
+        scaled, unit = scaled * numerator, unit * denominator
+        base = Decimal(show_scaled(_round(scaled * 10**_SHARE_PLACES, unit, "half_up"), _SHARE_PLACES))
     if multiplier == 1:
         rounded = _round(scaled, unit, rounding)
     else:
         rounded = _round(scaled * int(multiplier * _MULTIPLIER_UNIT), unit * _MULTIPLIER_UNIT, rounding)
-    base = Decimal(show_scaled(scaled, compiled.places))
     if rounded <= 0:
         return Verdict(rule=rule, reason="nothing_to_award", base=base, multiplier=multiplier)
-    is_cut = rounded > limits.AWARD_POINTS
     points, cap = _limit(rule, min(rounded, limits.AWARD_POINTS), inputs.rooms.get(rule.id, ()))
-    reason: Reason = "applied" if points else "limit_reached"
     return Verdict(
         rule=rule,
-        reason=reason,
+        reason="applied" if points else "limit_reached",
         base=base,
         multiplier=multiplier,
         rounded=rounded,
         points=points,
         cap=cap,
-        is_cut=is_cut,
+        is_cut=rounded > limits.AWARD_POINTS,
     )
+
+
+_SHARE_PLACES = 8  # shown of a share; it is exact where it counts
 
 
 def is_active(rule: Rule, occurred_at: datetime) -> bool:
@@ -266,9 +322,8 @@ def _lose(verdict: Verdict) -> Verdict:
     return msgspec.structs.replace(verdict, reason="group", points=0) if verdict.points else verdict
 
 
-def used(verdict: Verdict, occurred_at: datetime, zone: ZoneInfo) -> list[tuple[UseKey, Use]]:
-    """What an applied rule uses up of its own limits."""
+def used(rule: Rule, points: int, occurred_at: datetime, zone: ZoneInfo) -> list[tuple[UseKey, Use]]:
+    """What an award of so many points uses up of its rule's limits."""
     local = wall_clock(occurred_at, zone)
-    rule = verdict.rule
     keys = dict.fromkeys((rule.id, period_key(limit.window, local)) for limit in rule.limits)
-    return [(key, Use(1, verdict.points)) for key in keys]
+    return [(key, Use(1, points)) for key in keys]

@@ -1,13 +1,12 @@
-"""Points: postings and lots of awards, points born past their date, and expiry of a day."""
+"""Earning: postings and lots of awards, points on hold, points born past their date, and expiry of a day."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
-from tests.core.judging import NOON, Document, document, judge_of, moment, rule
-from troth.core.points import by_expiry_day, expire
+from tests.core.judging import NOON, Document, Judge, document, earned_by, event_id, judge_of, moment, rule
 from troth.core.state import EMPTY_WALLET, Lot, WalletState, apply_postings
 
 YEARLY = {"wallets": [{"id": "points", "expiry": {"kind": "months_after_earning", "months": "12"}}]}
@@ -18,7 +17,7 @@ def lots_of(*rules: Document, at: datetime = NOON, **sections: object) -> list[t
     judged = judge_of(document(*rules, **sections)).send(at=at, amount="100")
     return [
         (lot.n, f"{lot.expires_at:%Y-%m-%d}" if lot.expires_at else None, lot.points, lot.remaining)
-        for lot in judged.lots
+        for lot in earned_by(judged)
     ]
 
 
@@ -58,18 +57,18 @@ def test_a_posting_says_where_points_come_from() -> None:
 def test_points_past_their_date_are_posted_available_and_expired_at_once(occurred: str, is_born_expired: bool) -> None:
     judge = judge_of(document(rule("10", id="a"), rule("5", id="b"), **YEARLY))
     judged = judge.send(at=moment(occurred), amount="1")
-    moves = [(found.from_state, found.to_state, found.points, found.reason) for found in judged.postings]
+    found_moves = [(found.from_state, found.to_state, found.points, found.reason) for found in judged.postings]
     if not is_born_expired:
-        assert moves == [("program", "available", 10, "award"), ("program", "available", 5, "award")]
+        assert found_moves == [("program", "available", 10, "award"), ("program", "available", 5, "award")]
         assert (judge.balance, judge.state.due_at) == (15, moment("2026-11-21T00:00Z"))
         return
-    assert moves == [
+    assert found_moves == [
         ("program", "available", 10, "award"),
         ("available", "expired", 10, "expiry"),
         ("program", "available", 5, "award"),
         ("available", "expired", 5, "expiry"),
     ]
-    assert [lot.remaining for lot in judged.lots] == [0]
+    assert [lot.remaining for lot in earned_by(judged)] == [0]
     assert [found.n for found in judged.postings] == [0, 1, 2, 3]
     wallet = judge.state.wallet("points")
     assert (wallet.available, wallet.expired, wallet.lifetime, wallet.qualifying) == (0, 15, 15, 15)
@@ -82,11 +81,34 @@ def test_points_that_end_at_this_very_moment_are_gone() -> None:
     assert (judge.balance, judge.open_lots) == (0, [])
 
 
+@pytest.mark.parametrize(
+    ("occurred", "state", "ends"),
+    [
+        ("2026-11-20T12:00Z", "pending", None),
+        ("2026-11-10T12:00:01Z", "pending", None),  # a second is left of its ten days
+        ("2026-11-10T12:00Z", "available", "2026-12-21T00:00Z"),  # over just now: a month from now
+        ("2026-11-01T12:00Z", "available", "2026-12-12T00:00Z"),  # over on the 11th: a month from then (answer 14)
+    ],
+)
+def test_a_hold_counts_from_the_event_and_may_be_over_on_arrival(occurred: str, state: str, ends: str | None) -> None:
+    months = {"kind": "months_after_earning", "months": "1"}
+    judge = judge_of(document(rule("10", hold="P10D", expiry=months)))
+    judged = judge.send(at=moment(occurred), amount="1")
+    (posting,) = judged.postings
+    end = None if ends is None else moment(ends)
+    assert (posting.to_state, posting.expires_at, judge.lot(judged).expires_at) == (state, end, end)
+    released = moment(occurred) + timedelta(days=10) if state == "pending" else None
+    assert judge.lot(judged).release_at == released
+
+
+# Expiry of a day
+
+
 def lot(
     serial: int, ends: str, *, wallet: str = "points", remaining: int = 10, earned: str = "2025-01-01T00:00Z"
 ) -> Lot:
     return Lot(
-        event_id=type(EVENT)(int=serial),
+        event_id=event_id(moment(earned), serial),
         n=0,
         wallet=wallet,
         earned_at=moment(earned),
@@ -96,30 +118,45 @@ def lot(
     )
 
 
-EVENT = judge_of(document())._event("purchase", NOON, NOON, {"amount": "1"}).id
+def holder_of(*lots: Lot) -> Judge:
+    """A customer with these lots, all points of which count for tiers."""
+    totals = {wallet: sum(one.remaining for one in lots if one.wallet == wallet) for wallet in ("points", "stars")}
+    return judge_of(
+        document(wallets=[{"id": "points"}, {"id": "stars"}]),
+        lots={one.key: one for one in lots},
+        wallets={
+            name: WalletState(program=-total, available=total, qualifying=total) for name, total in totals.items()
+        },
+        due_at=min(one.expires_at for one in lots if one.expires_at is not None),
+    )
 
 
 def test_expiry_is_grouped_by_day_and_wallet_in_order() -> None:
-    wallets = [{"id": "points"}]
-    book = judge_of(document(wallets=wallets)).book
     made = [
         lot(1, "2026-02-01T00:00Z", wallet="points"),
         lot(2, "2026-01-01T00:00Z", wallet="stars"),
         lot(3, "2026-01-01T00:00Z", wallet="points", earned="2025-01-02T00:00Z"),
         lot(4, "2026-01-01T00:00Z", wallet="points", earned="2025-01-01T00:00Z"),
     ]
-    assert [[found.event_id.int for found in day] for day in by_expiry_day(made, book)] == [[4, 3], [2], [1]]
+    due = holder_of(*made).settle(NOON)
+    serials = {one.event_id: n for n, one in enumerate(made, start=1)}
+    named = [[serials[found.lot_event] for found in judged.postings if found.lot_event] for judged in due]
+    assert named == [[4, 3], [2], [1]]
 
 
 def test_expiry_takes_what_is_left_at_its_date() -> None:
-    postings = expire([lot(1, "2026-01-01T00:00Z", remaining=4), lot(2, "2026-01-01T00:00Z", remaining=10)])
-    assert [(found.n, found.points, found.occurred_at, found.lot_event.int) for found in postings] == [
-        (0, 4, moment("2026-01-01T00:00Z"), 1),
-        (1, 10, moment("2026-01-01T00:00Z"), 2),
+    one, two = lot(1, "2026-01-01T00:00Z", remaining=4), lot(2, "2026-01-01T00:00Z", remaining=10)
+    judge = holder_of(one, two)
+    (judged,) = judge.settle(NOON)
+    assert [(found.n, found.points, found.occurred_at, found.lot_event) for found in judged.postings] == [
+        (0, 4, moment("2026-01-01T00:00Z"), one.event_id),
+        (1, 10, moment("2026-01-01T00:00Z"), two.event_id),
     ]
-    after = apply_postings({"points": WalletState(program=-14, available=14, qualifying=14)}, postings)["points"]
+    after = apply_postings({"points": WalletState(program=-14, available=14, qualifying=14)}, judged.postings)["points"]
     # What expired was earned: it stays in lifetime and keeps its tier.
     assert (after.available, after.expired, after.lifetime, after.qualifying) == (0, 14, 14, 14)
+    assert judge.state.wallet("points") == after
+    assert [(found.remaining, found.expired) for found in judge.state.lots.values()] == [(0, 4), (0, 10)]
 
 
 def test_no_postings_leave_the_wallets_as_they_are() -> None:

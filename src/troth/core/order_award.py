@@ -1,0 +1,89 @@
+"""What an order deserves: a pure function of its facts, its revision and the inputs of its opening event.
+
+In: an order, what it comes to after refunds, the book of its revision. Out: a verdict per rule of its opening type.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from troth.core.coercion import Reading, read_fields
+from troth.core.event import Event
+from troth.core.inputs import Inputs, from_json, to_json
+from troth.core.order_content import Net, lowered_fields, net
+from troth.core.order_facts import read_fact
+from troth.core.order_state import Held, Order
+from troth.core.program import EventType
+from troth.core.rules import OrderView, RuleBook, Verdict, judge
+from troth.core.state import Lot
+
+NO_VERDICTS: Sequence[Verdict] = ()
+
+
+def inputs_of(order: Order) -> Inputs:
+    """The inputs of the opening event, with the room that the limits leave the order now."""
+    found = from_json({"values": order.values, "multiplier": order.multiplier})
+    return msgspec.structs.replace(found, rooms=order.rooms)
+
+
+def deserved(order: Order, standing: Net, book: RuleBook, inputs: Inputs) -> Sequence[Verdict]:
+    rules = book.by_type.get(order.type)
+    if rules is None:
+        return NO_VERDICTS
+    opening = book.program.event_types[order.type]
+    view = OrderView(
+        occurred_at=order.opened_at,
+        values=values_of(opening, standing.properties, book),
+        whole=values_of(opening, standing.properties_whole, book),
+        factor=standing.factor,
+    )
+    return judge(rules, view, inputs, book.program.settings.rounding)
+
+
+def values_of(opening: EventType, properties: Mapping[str, object], book: RuleBook) -> tuple[object, ...]:
+    """Stored properties as the rules of a revision see them."""
+    found = read_fields(lowered_fields(opening), properties, "/properties", Reading(book.zone, []))
+    return tuple(None if field.pii else value for field, (_, value) in zip(opening.properties, found, strict=True))
+
+
+def as_opened(event: Event, inputs: Inputs, book: RuleBook, lots: Sequence[Lot]) -> Order:
+    """An order to which nothing has happened since its plain opening, from its opening event alone."""
+    recorded = to_json(inputs) or {}
+    values = recorded.get("values") or {}
+    assert isinstance(values, Mapping)
+    assert event.order_key is not None
+    content = read_fact(
+        event_type=event.type,
+        opening=event.type,
+        event_id=event.id,
+        occurred_at=event.occurred_at,
+        properties=json.loads(event.properties, parse_float=Decimal),
+    )
+    order = Order(
+        id=event.id,
+        key=event.order_key,
+        type=event.type.id,
+        revision=book.program.revision,
+        opened_at=event.occurred_at,
+        values=values,
+        multiplier=str(inputs.multiplier),
+        content=content,
+        rooms=inputs.rooms,
+        accepted_at=event.occurred_at,
+        lots=tuple(sorted(lot.key for lot in lots)),
+    )
+    verdicts = deserved(order, net(event.type, content, ()), book, inputs)
+    return msgspec.structs.replace(order, held=held_by(verdicts))
+
+
+def held_by(verdicts: Sequence[Verdict]) -> dict[str, Held]:
+    """What each rule gives, as an order keeps it."""
+    return {
+        verdict.rule.id: Held(wallet=verdict.rule.wallet, points=verdict.points, qualifying=verdict.rule.qualifying)
+        for verdict in verdicts
+        if verdict.points
+    }
