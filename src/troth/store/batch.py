@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from troth import limits
 from troth.core.ids import bucket_of
-from troth.core.state import CustomerState, Lot, Use, UseKey, WalletState
+from troth.core.state import (
+    NO_CALENDAR,
+    NO_TIERS,
+    NO_USE,
+    CalendarState,
+    CustomerState,
+    TierHistory,
+    Use,
+    UseKey,
+    WalletState,
+)
 from troth.store.pool import Connection
 from troth.store.sql import load
 
 SQL = load("batch.sql")
-_LONG_AGO = datetime(1, 1, 2, tzinfo=UTC)
-_NO_ID = UUID(int=0)
-
 
 Names = dict[str, tuple[UUID, int]]  # external id → customer id and bucket; unknown ones are absent
 
@@ -40,6 +46,7 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     """What the plain read before the claims found."""
 
     live: int  # the live program revision
+    clock: datetime | None  # where the test clock stands; None: real time
     rows: dict[str, CustomerRow]  # by external id; unknown ones are absent
 
     @property
@@ -95,16 +102,16 @@ async def read(connection: Connection, external_ids: Sequence[str]) -> Found:
             continue
         if name not in found:
             wallets[name] = {}
-            found[name] = _customer(row, wallets[name])
+            found[name] = customer_of(row, wallets[name])
         if row["wallet"] is not None:
             wallets[name][row["wallet"]] = WalletState(*row[_WALLET_COLUMNS:])
-    return Found(rows[0]["live"], found)
+    return Found(rows[0]["live"], rows[0]["clock"], found)
 
 
-_WALLET_COLUMNS = 19  # where the states of a wallet begin
+_WALLET_COLUMNS = 23  # where the states of a wallet begin
 
 
-def _customer(row: asyncpg.Record, wallets: Mapping[str, WalletState]) -> CustomerRow:
+def customer_of(row: asyncpg.Record, wallets: Mapping[str, WalletState]) -> CustomerRow:
     attributes, tags = row["attributes"], row["tags"]
     state = CustomerState(
         created_at=row["created_at"],
@@ -118,6 +125,9 @@ def _customer(row: asyncpg.Record, wallets: Mapping[str, WalletState]) -> Custom
         last_activity_at=row["last_activity_at"],
         due_at=row["due_at"],
         wallets=wallets,
+        tiers=NO_TIERS if row["tiers"] == "{}" else msgspec.json.decode(row["tiers"], type=TierHistory),
+        calendar=NO_CALENDAR if row["calendar"] == "{}" else msgspec.json.decode(row["calendar"], type=CalendarState),
+        waiting=row["waiting"],
     )
     return CustomerRow(
         id=row["id"],
@@ -189,24 +199,6 @@ async def forget_customers(connection: Connection, rows: Sequence[CustomerRow]) 
     await connection.execute(SQL["forget_customers"], [row.bucket for row in rows], keys, names, ids)
 
 
-async def load_due(connection: Connection, customer: CustomerRow, now: datetime) -> CustomerState:
-    """The customer's state with every lot that is past its date, if anything has fallen due by `now`."""
-    state = customer.state
-    if state.due_at is None or state.due_at > now:
-        return state
-    lots: list[Lot] = []
-    after: tuple[object, ...] = ("", _LONG_AGO, _LONG_AGO, _NO_ID, -1)
-    while True:
-        page = await connection.fetch(SQL["due_lots"], customer.bucket, customer.id, now, *after, limits.LOTS_PAGE)
-        lots.extend(Lot(**dict(row)) for row in page)
-        if len(page) < limits.LOTS_PAGE:
-            break
-        last = lots[-1]
-        after = (last.wallet, last.expires_at, last.earned_at, last.event_id, last.n)
-    following = await connection.fetchval(SQL["next_due"], customer.bucket, customer.id, now)
-    return msgspec.structs.replace(state, due_lots=tuple(lots), due_at=following)
-
-
 async def load_uses(connection: Connection, keys: Iterable[tuple[UUID, int, UseKey]]) -> dict[UUID, dict[UseKey, Use]]:
     """What has been used up. In: customer, bucket, (rule, period). Out: per customer, only what is not zero."""
     asked = list(dict.fromkeys(keys))
@@ -221,3 +213,8 @@ async def load_uses(connection: Connection, keys: Iterable[tuple[UUID, int, UseK
     for row in rows:
         found.setdefault(row["customer_id"], {})[row["rule"], row["period"]] = Use(row["times"], row["points"])
     return found
+
+
+def with_unused(keys: Iterable[UseKey], found: Mapping[UseKey, Use]) -> dict[UseKey, Use]:
+    """What was asked for, known whether or not anything of it was used."""
+    return {key: found.get(key, NO_USE) for key in keys}

@@ -17,8 +17,8 @@ order by place
 -- version tells under the lock whether it still holds: whoever changes anything of a customer updates its row.
 select (select revision from program_live) as live, asked.external_id, c.bucket, c.id, c.xmin as version, c.created_at,
        c.seq, c.tier, c.tier_since, c.orders, c.counts, c.attributes, c.tags, c.last_activity_at, c.due_at,
-       c.personal_key, c.personal, k.sealed, b.wallet, b.program, b.pending, b.available, b.reserved, b.spent,
-       b.expired, b.debt, b.forgiven, b.qualifying
+       c.personal_key, c.personal, c.tiers, c.calendar, c.waiting, (select now from program_clock) as clock, k.sealed,
+       b.wallet, b.program, b.pending, b.available, b.reserved, b.spent, b.expired, b.debt, b.forgiven, b.qualifying
 from unnest($1::smallint[], $2::text[]) as asked(bucket, external_id)
 left join identities i using (bucket, external_id)
 left join customers c on c.bucket = i.customer_bucket and c.id = i.customer_id
@@ -86,16 +86,3 @@ where i.bucket = new.bucket and i.external_id = new.external_id and i.customer_i
 select u.customer_id, u.rule, u.period, u.times, u.points
 from unnest($1::smallint[], $2::uuid[], $3::text[], $4::text[]) as asked(bucket, customer_id, rule, period)
 join limit_uses u using (bucket, customer_id, rule, period)
-
--- name: due_lots
--- Open lots of one customer past their date, a page at a time in consumption order.
-select event_id, n, wallet, earned_at, expires_at, points, remaining
-from lots
-where bucket = $1 and customer_id = $2 and remaining > 0 and expires_at <= $3
-  and (wallet, expires_at, earned_at, event_id, n) > ($4, $5, $6, $7, $8)
-order by wallet, expires_at, earned_at, event_id, n
-limit $9
-
--- name: next_due
--- When the first of the lots that are not due yet ends.
-select min(expires_at) from lots where bucket = $1 and customer_id = $2 and remaining > 0 and expires_at > $3

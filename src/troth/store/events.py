@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -54,6 +54,8 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     parent: str | None
     depth: int
     postings: tuple[Posting, ...]
+    order_key: UUID | None  # of an order's events
+    clock: datetime | None  # the program's present, when a test clock stood
 
 
 _NOTHING = Personal()
@@ -71,27 +73,14 @@ async def fetch_events(connection: Connection, vault: Vault, ids: Iterable[UUID]
     return {row["id"]: _stored(row, caused_rows.get(row["id"], ()), postings, vault) for row in rows}
 
 
-class PostingEnds(msgspec.Struct, frozen=True, gc=False):
-    """Postings of one event, and when the lots they name end."""
-
-    postings: tuple[Posting, ...] = ()
-    ends: dict[tuple[UUID, int], datetime | None] = {}
-
-
-_NO_POSTINGS = PostingEnds()
-
-
-async def fetch_postings(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, PostingEnds]:
-    """The postings of each event, in order."""
+async def fetch_postings(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[Posting, ...]]:
+    """The postings of each event, in order; events without any are absent."""
     rows = await connection.fetch(SQL["postings_of"], [bucket_in(key) for key in ids], ids)
     found: dict[UUID, list[Posting]] = {}
-    ends: dict[UUID, dict[tuple[UUID, int], datetime | None]] = {}
     for row in rows:
         fields = dict(row)
-        event_id, end = fields.pop("event_id"), fields.pop("expires_at")
-        found.setdefault(event_id, []).append(Posting(**fields))
-        ends.setdefault(event_id, {})[row["lot_event"], row["lot_n"]] = end
-    return {key: PostingEnds(tuple(postings), ends[key]) for key, postings in found.items()}
+        found.setdefault(fields.pop("event_id"), []).append(Posting(**fields))
+    return {key: tuple(postings) for key, postings in found.items()}
 
 
 async def _caused(connection: Connection, rows: Sequence[asyncpg.Record]) -> dict[UUID, list[asyncpg.Record]]:
@@ -106,10 +95,10 @@ async def _caused(connection: Connection, rows: Sequence[asyncpg.Record]) -> dic
 
 
 def _stored(
-    row: asyncpg.Record, caused: Iterable[asyncpg.Record], postings: dict[UUID, PostingEnds], vault: Vault
+    row: asyncpg.Record, caused: Iterable[asyncpg.Record], postings: Mapping[UUID, tuple[Posting, ...]], vault: Vault
 ) -> StoredEvent:
     external_id, personal = _open(row, vault)
-    own = postings.get(row["id"], _NO_POSTINGS)
+    own = postings.get(row["id"], ())
     inputs = row["inputs"]
     return StoredEvent(
         id=row["id"],
@@ -126,7 +115,9 @@ def _stored(
         signed=row["signed"],
         parent=None if row["parent"] is None else show_id("evt", row["parent"]),
         depth=row["depth"],
-        postings=own.postings,
+        postings=own,
+        order_key=row["order_key"],
+        clock=row["clock"],
     )
 
 
@@ -142,7 +133,7 @@ def _open(row: asyncpg.Record, vault: Vault) -> tuple[str | None, Personal]:
 
 
 def _record(
-    row: asyncpg.Record, names: tuple[str | None, str | None], own: PostingEnds, caused: tuple[CausedEvent, ...]
+    row: asyncpg.Record, names: tuple[str | None, str | None], own: tuple[Posting, ...], caused: tuple[CausedEvent, ...]
 ) -> RecordedEvent:
     customer, reference = names
     after = msgspec.json.decode(row["after"])
@@ -157,7 +148,7 @@ def _record(
         occurred_at=show_time(row["occurred_at"]),
         recorded_at=show_time(recorded),
         points=row["points"],
-        awards=awards_of(own.postings, own.ends, recorded),
+        awards=awards_of(own, row["clock"] or recorded),
         wallets=after["wallets"],
         tier=after["tier"],
         outcome=row["outcome"],
@@ -168,7 +159,6 @@ def _record(
     )
 
 
-def _show(effect: asyncpg.Record, postings: dict[UUID, PostingEnds]) -> CausedEvent:
-    own = postings.get(effect["id"], _NO_POSTINGS)
-    awards = awards_of(own.postings, own.ends, recorded_at(effect["id"]))
+def _show(effect: asyncpg.Record, postings: Mapping[UUID, tuple[Posting, ...]]) -> CausedEvent:
+    awards = awards_of(postings.get(effect["id"], ()), effect["clock"] or recorded_at(effect["id"]))
     return show_caused(effect["id"], effect["type"], effect["points"], awards)

@@ -16,7 +16,8 @@ import msgspec
 
 from troth import limits
 from troth.core.ids import bucket_in
-from troth.core.state import Lot, Posting, Use, UseKey, WalletState
+from troth.core.order_state import Order
+from troth.core.state import Lot, Posting, Redemption, Reservation, Use, UseKey, WalletState
 from troth.store.batch import CustomerRow
 from troth.store.pool import Connection
 from troth.store.sql import load
@@ -25,7 +26,8 @@ SQL = load("ledger.sql")
 
 
 class EventRow(NamedTuple):
-    """One row of `events`; bucket to personal_key in the order of the statement."""
+    """One row of `events`, in the order of the statement; the program's revision stands between personal_key and
+    personal."""
 
     bucket: int
     id: UUID
@@ -47,26 +49,56 @@ class EventRow(NamedTuple):
     warnings: str | None
     personal_key: UUID | None
     personal: bytes | None
+    outcome: str
+    order_key: UUID | None
+    clock: datetime | None
+
+
+class CustomerFold(NamedTuple):
+    """A customer with its final state, and which of the rarer parts have changed."""
+
+    row: CustomerRow
+    has_new_tiers: bool
+    has_new_calendar: bool
 
 
 class Written(msgspec.Struct, kw_only=True):
-    """Everything a batch leaves behind. Places count from 1."""
+    """Everything a batch leaves behind. Places are those of events or of customers, from 1."""
 
     revision: int  # of the program that judged
-    events: list[EventRow]
-    postings: list[tuple[int, Posting]]  # place of the event
-    lots: list[tuple[int, Lot]]  # place of the event that earned it
-    closed: list[Lot]
-    customers: list[CustomerRow]  # with their final states
-    new_customers: list[CustomerRow]  # of them
-    profiles: list[CustomerRow]  # of them, known ones whose attributes or tags have changed
-    balances: list[tuple[int, str, WalletState]]  # place of the customer; only those that changed
-    uses: list[tuple[int, UseKey, Use]]  # place of the customer
-    references: list[tuple[bytes, UUID]]  # the engine's own: written under the customer's lock
+    events: list[EventRow] = []
+    postings: list[tuple[int, Posting]] = []  # place of the event
+    lots: list[tuple[int, Lot]] = []  # place of the customer
+    changed_lots: list[Lot] = []
+    customers: list[CustomerFold] = []
+    new_customers: list[CustomerRow] = []  # of them
+    profiles: list[CustomerRow] = []  # of them, known ones whose attributes or tags have changed
+    balances: list[tuple[int, str, WalletState]] = []  # place of the customer; only those that changed
+    uses: list[tuple[int, UseKey, Use]] = []  # place of the customer
+    orders: list[tuple[int, UUID, Order | None, datetime | None]] = []  # place of the customer, id, state, decides_at
+    references: list[tuple[bytes, UUID]] = []  # the engine's own: written under the customer's lock
+
+    # What takes further statements, and so a transaction
+    waiting_new: list[tuple[int, UUID, UUID]] = []  # place of the customer, order key, event
+    waiting_gone: list[tuple[int, UUID, UUID]] = []
+    reservations: list[tuple[int, Reservation]] = []  # place of the customer
+    redemptions: list[tuple[int, Redemption]] = []  # place of the customer
+    counters: list[tuple[str, int]] = []  # locked by this transaction
+    codes: list[tuple[str, int, UUID]] = []  # reward, number, the claim that was given it
 
 
 class Conflicting(Exception):
     """A reference was taken, or a customer changed, since they were read. Nothing was written."""
+
+
+class ClockMoved(Exception):
+    """The test clock was set while this batch was judged. Nothing was written; judge it again."""
+
+
+async def touch_clock(connection: Connection, now: datetime) -> None:
+    """Hold the test clock at `now` until the transaction ends. Raises ClockMoved."""
+    if await connection.execute(SQL["touch_clock"], now) != "UPDATE 1":
+        raise ClockMoved
 
 
 async def write(
@@ -74,9 +106,9 @@ async def write(
 ) -> None:
     """Claim these references, hold these customers to the versions that were judged, and write everything.
 
-    Raises Conflicting. New customers and profiles need further statements, so a transaction around them.
+    Raises Conflicting. New customers, profiles and whatever is rare need further statements, so a transaction.
     """
-    *columns, personal = _columns(written.events, 20)
+    columns = _columns(written.events, 23)
     wanted = {**claims, **dict(written.references)}
     try:
         await connection.execute(
@@ -85,23 +117,38 @@ async def write(
             list(wanted),
             list(wanted.values()),
             *_columns([(row.bucket, row.id, row.version) for row in judged], 3),
-            *columns,
+            *columns[:19],
             written.revision,
-            personal,
-            *_columns([_posting_row(place, posting) for place, posting in written.postings], 14),
-            *_columns([_lot_row(place, lot) for place, lot in written.lots], 6),
+            *columns[19:],
+            *_columns([_posting_row(place, posting) for place, posting in written.postings], 17),
+            *_columns([_lot_row(place, lot) for place, lot in written.lots], 16),
             *_columns([(place, wallet, *_parts(state)) for place, wallet, state in written.balances], 11),
-            *_columns([_state_row(row) for row in written.customers], 9),
+            *_columns([_fold_row(fold) for fold in written.customers], 12),
             *_columns([(place, *key, use.times, use.points) for place, key, use in written.uses], 5),
-            *_columns([(bucket_in(lot.event_id), lot.event_id, lot.n) for lot in written.closed], 3),
+            *_columns([_changed_lot_row(lot) for lot in written.changed_lots], 9),
+            *_columns([(place, key, _json_or_none(kept), at) for place, key, kept, at in written.orders], 4),
             timeout=limits.COMMIT_SECONDS,
         )
     except asyncpg.DivisionByZeroError as error:
         raise Conflicting from error
-    if written.new_customers:
-        await connection.execute(SQL["add_customers"], *_columns([_new_row(row) for row in written.new_customers], 14))
-    if written.profiles:
-        await connection.execute(SQL["write_profiles"], *_columns([_profile_row(row) for row in written.profiles], 5))
+    await _write_rest(connection, written)
+
+
+async def _write_rest(connection: Connection, written: Written) -> None:
+    """What only some batches leave behind."""
+    rows: list[tuple[str, Sequence[Sequence[object]], int]] = [
+        ("add_customers", [_new_row(row) for row in written.new_customers], 17),
+        ("write_profiles", [_profile_row(row) for row in written.profiles], 5),
+        ("add_waiting", [_waiting_row(written, item) for item in written.waiting_new], 4),
+        ("drop_waiting", [_waiting_row(written, item) for item in written.waiting_gone], 4),
+        ("write_reservations", [_reservation_row(written, item) for item in written.reservations], 5),
+        ("write_redemptions", [_redemption_row(written, item) for item in written.redemptions], 6),
+        ("write_counters", written.counters, 2),
+        ("give_codes", written.codes, 3),
+    ]
+    for statement, values, count in rows:
+        if values:
+            await connection.execute(SQL[statement], *_columns(values, count))
 
 
 _parts = msgspec.structs.astuple
@@ -117,19 +164,31 @@ def _posting_row(place: int, posting: Posting) -> tuple[object, ...]:
     return (
         place, posting.n, posting.wallet, posting.from_state, posting.to_state, posting.points, posting.qualifying,
         posting.lot_event, posting.lot_n, posting.reason, posting.rule, posting.base, posting.multiplier, posting.cap,
+        posting.order_id, posting.earned_at, posting.expires_at,
     )  # fmt: skip
 
 
 def _lot_row(place: int, lot: Lot) -> tuple[object, ...]:
-    """A lot's `earned_at` is its event's `occurred_at`."""
-    return (place, lot.n, lot.wallet, lot.expires_at, lot.points, lot.remaining)
+    return (
+        place, lot.event_id, lot.n, lot.wallet, lot.earned_at, lot.expires_at, lot.points, lot.remaining, lot.order,
+        ",".join(lot.rules) if lot.rules else None, lot.expiry, lot.hold_until, lot.release_at, lot.pending,
+        lot.expired, lot.qualifying,
+    )  # fmt: skip
 
 
-def _state_row(row: CustomerRow) -> tuple[object, ...]:
-    state = row.state
+def _changed_lot_row(lot: Lot) -> tuple[object, ...]:
+    return (
+        bucket_in(lot.event_id), lot.event_id, lot.n, lot.points, lot.pending, lot.remaining, lot.expired,
+        lot.expires_at, lot.release_at,
+    )  # fmt: skip
+
+
+def _fold_row(fold: CustomerFold) -> tuple[object, ...]:
+    row, state = fold.row, fold.row.state
     return (
         row.bucket, row.id, state.seq, state.tier, state.tier_since, state.orders, _json(state.counts),
-        state.last_activity_at, state.due_at,
+        state.last_activity_at, state.due_at, _json(state.tiers) if fold.has_new_tiers else None,
+        _json(state.calendar) if fold.has_new_calendar else None, state.waiting,
     )  # fmt: skip
 
 
@@ -138,8 +197,28 @@ def _new_row(row: CustomerRow) -> tuple[object, ...]:
     return (
         row.bucket, row.id, state.created_at, state.seq, state.tier, state.tier_since, state.orders,
         _json(state.counts), _json(state.attributes), _json(state.tags), state.last_activity_at, state.due_at,
-        row.personal_key, row.personal,
+        row.personal_key, row.personal, _json(state.tiers), _json(state.calendar), state.waiting,
     )  # fmt: skip
+
+
+def _owner(written: Written, place: int) -> tuple[int, UUID]:
+    row = written.customers[place - 1].row
+    return row.bucket, row.id
+
+
+def _waiting_row(written: Written, item: tuple[int, UUID, UUID]) -> tuple[object, ...]:
+    place, key, event_id = item
+    return (*_owner(written, place), key, event_id)
+
+
+def _reservation_row(written: Written, item: tuple[int, Reservation]) -> tuple[object, ...]:
+    place, held = item
+    return (*_owner(written, place), held.id, _json(held), held.due_at if held.status == "held" else None)
+
+
+def _redemption_row(written: Written, item: tuple[int, Redemption]) -> tuple[object, ...]:
+    place, claim = item
+    return (*_owner(written, place), claim.id, claim.reward, claim.status, _json(claim))
 
 
 def _profile_row(row: CustomerRow) -> tuple[object, ...]:
@@ -151,3 +230,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 def _json(value: object) -> str:
     return _encoder.encode(value).decode()
+
+
+def _json_or_none(value: object) -> str | None:
+    return None if value is None else _json(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -13,8 +13,21 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from troth.core.replay import LotKey, PastEvent
-from troth.core.state import CustomerState, Lot, Posting, Use, UseKey, WalletState
+from troth.core.order_state import LotKey, Order
+from troth.core.replay import PastEvent
+from troth.core.state import (
+    CalendarState,
+    CustomerState,
+    Lot,
+    Posting,
+    Redemption,
+    Reservation,
+    TierHistory,
+    Use,
+    UseKey,
+    WalletState,
+)
+from troth.store.parts import lot_of, read_order
 from troth.store.pool import Connection
 from troth.store.sql import load
 
@@ -29,6 +42,10 @@ class Caches(msgspec.Struct, kw_only=True):
     wallets: dict[str, WalletState] = {}
     lots: dict[LotKey, Lot] = {}
     uses: dict[UseKey, Use] = {}
+    orders: dict[UUID, Order | None] = {}  # None: as its opening event opened it
+    waiting: set[tuple[UUID, UUID]] = set()  # order key, event
+    reservations: dict[UUID, Reservation] = {}
+    redemptions: dict[UUID, Redemption] = {}
 
 
 @asynccontextmanager
@@ -81,11 +98,19 @@ async def read_caches(connection: Connection, bucket: int) -> dict[UUID, Caches]
     for row in await connection.fetch(SQL["balances"], bucket):
         found[row["customer_id"]].wallets[row["wallet"]] = WalletState(*row[2:])
     for row in await connection.fetch(SQL["lots"], bucket):
-        fields = dict(row)
-        del fields["customer_id"]
-        found[row["customer_id"]].lots[row["event_id"], row["n"]] = Lot(**fields)
+        found[row["customer_id"]].lots[row["event_id"], row["n"]] = lot_of(row)
     for row in await connection.fetch(SQL["uses"], bucket):
         found[row["customer_id"]].uses[row["rule"], row["period"]] = Use(row["times"], row["points"])
+    for row in await connection.fetch(SQL["orders"], bucket):
+        found[row["customer_id"]].orders[row["id"]] = read_order(row["state"])
+    for row in await connection.fetch(SQL["waiting"], bucket):
+        found[row["customer_id"]].waiting.add((row["order_key"], row["event_id"]))
+    for row in await connection.fetch(SQL["reservations"], bucket):
+        held = msgspec.json.decode(row["state"], type=Reservation)
+        found[row["customer_id"]].reservations[held.id] = held
+    for row in await connection.fetch(SQL["redemptions"], bucket):
+        claim = msgspec.json.decode(row["state"], type=Redemption)
+        found[row["customer_id"]].redemptions[claim.id] = claim
     return found
 
 
@@ -100,6 +125,9 @@ def _caches(row: asyncpg.Record) -> Caches:
         attributes=json.loads(row["attributes"], parse_float=Decimal),
         tags=tuple(json.loads(row["tags"])),
         last_activity_at=row["last_activity_at"],
+        tiers=msgspec.json.decode(row["tiers"], type=TierHistory),
+        calendar=msgspec.json.decode(row["calendar"], type=CalendarState),
+        waiting=row["waiting"],
     )
     return Caches(state=state, due_at=row["due_at"])
 
@@ -109,7 +137,20 @@ async def lost_references(connection: Connection) -> list[tuple[str, UUID]]:
     return [(row["what"], row["id"]) for row in await connection.fetch(SQL["lost_references"])]
 
 
+async def wrong_stock(connection: Connection) -> list[tuple[str, int, int]]:
+    """Counters of stock that differ from the claims they count: name, claims, counter."""
+    return [(row["name"], row["claimed"], row["used"]) for row in await connection.fetch(SQL["stock"])]
+
+
 # Mending: caches only
+
+
+async def mend_stock(connection: Connection) -> None:
+    """Every counter of stock as the claims say; claims under way are waited for."""
+    async with connection.transaction():
+        await connection.execute(SQL["add_stock"])
+        await connection.execute(SQL["lock_stock"])
+        await connection.execute(SQL["mend_stock"])
 
 
 async def lock_customer(connection: Connection, bucket: int, customer_id: UUID) -> None:
@@ -122,14 +163,20 @@ async def store_caches(connection: Connection, key: tuple[int, UUID], caches: Ca
     counts, attributes, tags = _json(state.counts), _json(state.attributes), _json(state.tags)
     await connection.execute(
         SQL["mend_customer"], *key, state.seq, state.tier, state.tier_since, state.orders, counts, attributes, tags,
-        state.last_activity_at, caches.due_at,
+        state.last_activity_at, caches.due_at, _json(state.tiers), _json(state.calendar), state.waiting,
     )  # fmt: skip
-    for statement in ("drop_balances", "drop_uses", "drop_lots"):
-        await connection.execute(SQL[statement], *key)
+    for table in ("balances", "uses", "lots", "orders", "waiting", "reservations", "redemptions"):
+        await connection.execute(SQL[f"drop_{table}"], *key)
     balances = [(*key, wallet_id, *msgspec.structs.astuple(wallet)) for wallet_id, wallet in caches.wallets.items()]
     await connection.executemany(SQL["add_balance"], balances)
     await connection.executemany(SQL["add_use"], _use_rows(key, caches.uses))
     await connection.executemany(SQL["add_lot"], _lot_rows(key, caches.lots))
+    orders = [(*key, order_id, *_order_row(order)) for order_id, order in caches.orders.items()]
+    await connection.executemany(SQL["add_order"], orders)
+    await connection.executemany(SQL["add_waiting"], [(*key, *item) for item in caches.waiting])
+    await connection.executemany(SQL["add_reservation"], _reservation_rows(key, caches.reservations.values()))
+    redemptions = [(*key, claim.id, claim.reward, claim.status, _json(claim)) for claim in caches.redemptions.values()]
+    await connection.executemany(SQL["add_redemption"], redemptions)
 
 
 def _use_rows(key: tuple[int, UUID], uses: Mapping[UseKey, Use]) -> list[tuple[object, ...]]:
@@ -139,9 +186,21 @@ def _use_rows(key: tuple[int, UUID], uses: Mapping[UseKey, Use]) -> list[tuple[o
 def _lot_rows(key: tuple[int, UUID], lots: Mapping[LotKey, Lot]) -> list[tuple[object, ...]]:
     bucket, customer_id = key
     return [
-        (bucket, lot.event_id, lot.n, customer_id, lot.wallet, lot.earned_at, lot.expires_at, lot.points, lot.remaining)
+        (
+            bucket, lot.event_id, lot.n, customer_id, lot.wallet, lot.order, list(lot.rules) or None, lot.earned_at,
+            lot.expiry, lot.hold_until, lot.qualifying, lot.release_at, lot.expires_at, lot.points, lot.pending,
+            lot.remaining, lot.expired,
+        )
         for lot in lots.values()
-    ]
+    ]  # fmt: skip
+
+
+def _order_row(order: Order | None) -> tuple[str | None, datetime | None]:
+    return (None, None) if order is None else (_json(order), order.decides_at)
+
+
+def _reservation_rows(key: tuple[int, UUID], held: Iterable[Reservation]) -> list[tuple[object, ...]]:
+    return [(*key, item.id, _json(item), item.due_at if item.status == "held" else None) for item in held]
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number")

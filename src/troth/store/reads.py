@@ -1,4 +1,4 @@
-"""Pages of events, postings, lots and customers, by key. Nothing here locks or writes."""
+"""Pages of events and customers, by key, and the places of other pages. Nothing here locks or writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from troth.core.ids import bucket_in
-from troth.core.state import Lot, Posting
+from troth.core.state import Posting
 from troth.store.sql import load
 
 if TYPE_CHECKING:
@@ -79,27 +79,6 @@ async def chosen_events(
     buckets = [bucket_in(event_id) for event_id in asked]
     rows = await connection.fetch(SQL["chosen"], buckets, asked, customer_id, *_columns(filters))
     return [row["id"] for row in rows]
-
-
-async def posting_page(
-    connection: Connection, customer: CustomerKey, *, before: tuple[int, int], size: int
-) -> list[PostingRow]:
-    """At most `size` postings of a customer before the place (seq, n), newest first."""
-    rows = await connection.fetch(SQL["posting_page"], customer.bucket, customer.id, *before, size)
-    found = []
-    for row in rows:
-        fields = dict(row)
-        event_id, seq = fields.pop("event_id"), fields.pop("seq")
-        found.append(PostingRow(event_id=event_id, seq=seq, posting=Posting(**fields)))
-    return found
-
-
-async def lot_page(
-    connection: Connection, customer: CustomerKey, *, now: datetime, after: LotPlace, size: int
-) -> list[Lot]:
-    """At most `size` lots with points that are usable at `now`, the first to end first."""
-    rows = await connection.fetch(SQL["lot_page"], customer.bucket, customer.id, now, *after, size)
-    return [Lot(**dict(row)) for row in rows]
 
 
 async def customer_page(connection: Connection, prefix: str, *, after: str, size: int) -> list[CustomerKey]:

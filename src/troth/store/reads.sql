@@ -39,25 +39,6 @@ where ($3::uuid is null or e.customer_id = $3)
   and ($8::boolean is null or (e.points <> 0) = $8)
 order by e.id desc;
 
--- name: posting_page
--- A customer's points history, newest first.
-select p.event_id, p.n, p.seq, p.wallet, p.from_state, p.to_state, p.points, p.qualifying, p.lot_event, p.lot_n,
-       p.occurred_at, p.reason, p.rule, p.base, p.multiplier, p.cap
-from postings p
-where p.bucket = $1 and p.customer_id = $2 and (p.seq, p.n) < ($3, $4)
-order by p.seq desc, p.n desc
-limit $5;
-
--- name: lot_page
--- Lots that still hold points at $3, the first to end first; those that never end come last.
-select l.event_id, l.n, l.wallet, l.earned_at, l.expires_at, l.points, l.remaining
-from lots l
-where l.bucket = $1 and l.customer_id = $2 and l.remaining > 0 and (l.expires_at is null or l.expires_at > $3)
-  and (coalesce(l.expires_at, 'infinity'), l.earned_at, l.event_id, l.n)
-    > (coalesce($4::timestamptz, 'infinity'), $5::timestamptz, $6::uuid, $7::integer)
-order by coalesce(l.expires_at, 'infinity'), l.earned_at, l.event_id, l.n
-limit $8;
-
 -- name: customer_page
 -- Customers by external id; each bucket gives its first ones by its own index, so no bucket is read through.
 select found.external_id, found.customer_id, found.customer_bucket
