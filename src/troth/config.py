@@ -48,6 +48,12 @@ def one_of(*allowed: str) -> Reader[str]:
     return read
 
 
+def read_switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError("must be on or off")
+    return text == "on"
+
+
 def read_path(text: str) -> Path:
     return Path(text).expanduser()
 
@@ -118,6 +124,9 @@ class Config:
     read_connections: int = field(
         default=8, metadata=_variable("TROTH_READ_CONNECTIONS", whole(1, 64))
     )  # connections for reads and settings, beside one per lane
+    settles: bool = field(
+        default=True, metadata=_variable("TROTH_SETTLES", read_switch)
+    )  # `serve` applies what falls due for quiet customers; off: `troth worker` does
     statement_seconds: int = field(
         default=30, metadata=_variable("TROTH_STATEMENT_SECONDS", whole(1, 3_600))
     )  # bound of one statement of a request

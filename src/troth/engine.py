@@ -25,6 +25,10 @@ class Engine:
     books: Books
     batcher: Batcher
 
+    async def settle(self, most: int = limits.DUE_CUSTOMERS) -> int:
+        """Apply what fell due for at most `most` quiet customers. Out: how many were looked at; 0: nothing is due."""
+        return await self.batcher.settle(most)
+
 
 @asynccontextmanager
 async def running_engine(

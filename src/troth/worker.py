@@ -1,6 +1,7 @@
-"""Upkeep beside serving, as the owner: statistics of tables that grow, partitions of the months to come.
+"""Work beside serving: what falls due for quiet customers; as the owner, statistics and partitions of months to come.
 
-In: the way to the database. Out: nothing; what fails is logged and tried again. It serves no request and holds none up.
+In: an engine, the way to the database. Out: nothing; what fails is logged and tried again. It serves no request and
+holds none up: due work goes in small batches that give way to live events. Workers share it without double work.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ import asyncpg
 
 from troth.api.logging import describe_fault, logger
 from troth.embedded.access import DatabaseAccess
+from troth.engine import Engine
+from troth.pipeline.settle import revisit
 from troth.store.pool import UnfitDatabaseError
 from troth.store.upkeep import analyse_grown
 
+DUE_SECONDS = 1.0  # between two looks when nothing is due
+_PAUSE_SHARE = 3  # a batch of due work is followed by a pause so many times as long
 ANALYSE_SECONDS = 2.0  # between two looks at what has grown
 PARTITION_SECONDS = 6 * 3_600.0  # daily is enough; a failure then still leaves months
 _PAUSE_SECONDS = 30.0  # after a failure
@@ -28,6 +33,33 @@ _FAULTS = (
     asyncpg.InternalClientError,
     UnfitDatabaseError,
 )
+
+
+@asynccontextmanager
+async def settling(engine: Engine) -> AsyncIterator[None]:
+    """Applies what falls due for as long as the context lasts; the batch under way is finished."""
+    stopping = asyncio.Event()
+    working = asyncio.create_task(_settle(engine, stopping))
+    try:
+        yield
+    finally:
+        stopping.set()
+        await working
+
+
+async def _settle(engine: Engine, stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        pause = DUE_SECONDS
+        try:
+            revisited = await revisit(engine)
+            started = time.monotonic()
+            if await engine.settle() or revisited:
+                pause = (time.monotonic() - started) * _PAUSE_SHARE  # the rest of the time is the live events'
+        except _FAULTS as error:
+            logger().warning("due work failed", **describe_fault(error))
+            pause = _PAUSE_SECONDS
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), pause)
 
 
 @asynccontextmanager

@@ -10,14 +10,20 @@ from troth.store.programs import load_program
 _RULES = {
     "every wallet equals its postings": """
         select b.customer_id, b.wallet from balances b full join (
-            select customer_id, wallet, sum(case state when 'available' then points end) as available,
-                   sum(case state when 'expired' then points end) as expired,
-                   sum(case state when 'program' then points end) as program
+            select customer_id, wallet,
+                   coalesce(sum(points) filter (where state = 'program'), 0) as program,
+                   coalesce(sum(points) filter (where state = 'pending'), 0) as pending,
+                   coalesce(sum(points) filter (where state = 'available'), 0) as available,
+                   coalesce(sum(points) filter (where state = 'reserved'), 0) as reserved,
+                   coalesce(sum(points) filter (where state = 'spent'), 0) as spent,
+                   coalesce(sum(points) filter (where state = 'expired'), 0) as expired,
+                   coalesce(sum(points) filter (where state = 'debt'), 0) as debt,
+                   coalesce(sum(points) filter (where state = 'forgiven'), 0) as forgiven
             from (select customer_id, wallet, to_state as state, points from postings
                   union all select customer_id, wallet, from_state, -points from postings) moves
             group by customer_id, wallet) p using (customer_id, wallet)
-        where b.available is distinct from coalesce(p.available, 0) or b.expired is distinct from coalesce(p.expired, 0)
-           or b.program is distinct from coalesce(p.program, 0)""",
+        where (b.program, b.pending, b.available, b.reserved, b.spent, b.expired, b.debt, b.forgiven) is distinct from
+              (p.program, p.pending, p.available, p.reserved, p.spent, p.expired, p.debt, p.forgiven)""",
     "every wallet sums to zero": """
         select customer_id from balances
         where program + pending + available + reserved + spent + expired + debt + forgiven <> 0""",
@@ -25,16 +31,28 @@ _RULES = {
         select customer_id from balances b left join (
             select customer_id, wallet, sum(remaining) as remaining from lots group by customer_id, wallet) l
         using (customer_id, wallet) where b.available <> coalesce(l.remaining, 0)""",
+    "balance is open lots and debt": """
+        select customer_id from balances b left join (
+            select customer_id, wallet, sum(remaining) as remaining, sum(pending) as pending from lots
+            group by customer_id, wallet) l using (customer_id, wallet)
+        where b.available + b.debt <> coalesce(l.remaining, 0) + b.debt or b.pending <> coalesce(l.pending, 0)
+           or (b.available > 0 and b.debt < 0)""",
     "every lot is what its postings left": """
         select l.event_id from lots l left join (
-            select lot_event, lot_n, sum(case when to_state = 'available' then points else 0 end) as earned,
-                   sum(case when from_state = 'available' then points else 0 end) as gone
-            from postings group by lot_event, lot_n) p on p.lot_event = l.event_id and p.lot_n = l.n
-        where l.points is distinct from p.earned or l.remaining is distinct from p.earned - p.gone""",
+            select lot_event, lot_n, sum(case when to_state = 'available' then points
+                                              when from_state = 'available' then -points else 0 end) as remaining,
+                   sum(case when to_state = 'pending' then points
+                            when from_state = 'pending' then -points else 0 end) as pending,
+                   sum(case when to_state = 'expired' then points
+                            when from_state = 'expired' then -points else 0 end) as expired
+            from postings where lot_event is not null group by lot_event, lot_n) p
+        on p.lot_event = l.event_id and p.lot_n = l.n
+        where (l.remaining, l.pending, l.expired) is distinct from (p.remaining, p.pending, p.expired)""",
     "every event's points are those of its postings": """
         select e.id from events e left join (
-            select event_id, sum(case when to_state = 'available' then points when from_state = 'available' then -points
-                             else 0 end) as points from postings group by event_id) p on p.event_id = e.id
+            select event_id, sum((to_state in ('pending', 'available', 'debt'))::integer * points
+                                 - (from_state in ('pending', 'available', 'debt'))::integer * points) as points
+            from postings where wallet = 'points' group by event_id) p on p.event_id = e.id
         where e.points <> coalesce(p.points, 0)""",
     "sequence numbers have no gaps": """
         select c.id from customers c join (select customer_id, count(*) as events, max(seq) as last, min(seq) as first
@@ -48,10 +66,15 @@ _RULES = {
         select i.external_id from identities i left join customers c on c.bucket = i.customer_bucket
         and c.id = i.customer_id left join personal_keys k on k.bucket = c.bucket and k.id = c.personal_key
         where k.id is null""",
-    "the next due moment is that of the first open lot": """
-        select c.id from customers c left join (select customer_id, min(expires_at) as ends from lots
-            where remaining > 0 group by customer_id) l on l.customer_id = c.id
-        where c.due_at is distinct from l.ends""",
+    "nothing falls due before the customer is looked at": """
+        select c.id from customers c
+        left join (select customer_id, min(expires_at) as at from lots
+                   where remaining > 0 and coalesce(expiry, '') not like '%a%' group by 1) l on l.customer_id = c.id
+        left join (select customer_id, min(release_at) as at from lots where pending > 0 group by 1) p
+            on p.customer_id = c.id
+        left join (select customer_id, min(decides_at) as at from orders group by 1) o on o.customer_id = c.id
+        left join (select customer_id, min(due_at) as at from reservations group by 1) r on r.customer_id = c.id
+        where coalesce(c.due_at, 'infinity') > coalesce(least(l.at, p.at, o.at, r.at), 'infinity')""",
     "uses are those of the capped rules' postings": """
         select u.customer_id from limit_uses u where not exists (
             select from postings p where p.customer_id = u.customer_id and p.rule = u.rule)""",

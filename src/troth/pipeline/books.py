@@ -9,6 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from troth import limits
 from troth.core.program import Program
@@ -36,6 +37,7 @@ class Books:
         self._demands_signatures = demands_signatures
         self._kept: OrderedDict[int, Book] = OrderedDict()
         self._live: Book | None = None
+        self.clock: datetime | None = None  # the test clock, as the last batch found it; None: real time
         self._reading = asyncio.Lock()  # compiling takes long: many callers, one reading
 
     async def live(self) -> Book:

@@ -7,14 +7,14 @@ Claims are made inside the batch's transaction, so a crash or a refusal leaves n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
 from troth.core.coercion import Problem
-from troth.pipeline.books import Book, Books
-from troth.pipeline.outcome import Applied, Conflict, Duplicate, Outcome, RawEvent, Rejected
+from troth.pipeline.books import Books
+from troth.pipeline.outcome import Applied, Conflict, Duplicate, Outcome, RawEvent
 from troth.pipeline.work import Work
 from troth.store import batch
 from troth.store.batch import Found, Names
@@ -30,6 +30,7 @@ class Claimed:
     versions: dict[UUID, int]  # of the customers' rows, now locked
     fresh: list[Work]  # ours to judge
     waiting: list[Work]  # their reference or order belongs to an earlier one of this batch
+    opened: Mapping[bytes, UUID]  # orders that fresh ones wanted to open and that are open: claim → opening event
 
 
 class Claims:
@@ -40,42 +41,61 @@ class Claims:
         self._vault = vault
 
     async def claim(self, connection: Connection, works: Sequence[Work], found: Found) -> Claimed:
-        """Claim for every work and lock the known customers; settle works whose reference, or order, is recorded."""
+        """Claim for every work and lock the known customers; settle works whose reference is recorded."""
         owners, twins = first_of_each(works)
         wanted = {key: event_id for work in owners for key, event_id in work.claims.items()}
         claimed = await batch.claim(connection, wanted, list(found.rows.values()))
         recorded, customers = claimed.recorded, found.names
         if not recorded:
-            return Claimed(versions=claimed.versions, fresh=owners, waiting=twins)
-        stored = await fetch_events(connection, self._vault, set(recorded.values()))
-        customers = await _resolve_rest(connection, works, customers)
-        fresh = [work for work in owners if work.reference_key not in recorded and work.order_key not in recorded]
-        for work in works:
-            if work.reference_key in recorded:
+            return Claimed(versions=claimed.versions, fresh=owners, waiting=twins, opened={})
+        resent = [work for work in works if work.reference_key in recorded]
+        if resent:
+            stored = await fetch_events(connection, self._vault, {recorded[work.reference_key] for work in resent})
+            customers = await _resolve_rest(connection, resent, customers)
+            for work in resent:
                 await _release_order(connection, work, recorded)
                 work.outcome = await self._recorded(work, stored[recorded[work.reference_key]], customers)
-        for work in owners:
-            if work.outcome is None and work.order_key in recorded:
-                assert work.order_key is not None
-                work.outcome = await self._known_order(connection, work, stored[recorded[work.order_key]], customers)
+        fresh = [work for work in owners if work.outcome is None]
+        opened = {work.order_claim: recorded[work.order_claim] for work in fresh if work.order_claim in recorded}
         waiting = [work for work in twins if work.outcome is None]
-        return Claimed(versions=claimed.versions, fresh=fresh, waiting=waiting)
+        return Claimed(
+            versions=claimed.versions,
+            fresh=fresh,
+            waiting=waiting,
+            opened={key: event_id for key, event_id in opened.items() if key is not None},
+        )
 
-    async def look_up(self, connection: Connection, work: Work, customers: Names) -> None:
-        """Like `claim` for one work, but reads only: for previews."""
+    async def look_up(self, connection: Connection, work: Work, customers: Names) -> dict[bytes, UUID]:
+        """Like `claim` for one work, but reads only: for previews. Out: the order it wanted to open, if it is open."""
         recorded = await batch.claimed(connection, work.claims)
-        stored = await fetch_events(connection, self._vault, set(recorded.values()))
         if work.reference_key in recorded:
-            work.outcome = await self._recorded(work, stored[recorded[work.reference_key]], customers)
-        elif work.order_key in recorded:
-            assert work.order_key is not None
-            work.outcome = await self._same_order(work, stored[recorded[work.order_key]], customers)
+            opening = recorded[work.reference_key]
+            stored = await fetch_events(connection, self._vault, {opening})
+            work.outcome = await self._recorded(work, stored[opening], customers)
+        claim = work.order_claim
+        return {claim: recorded[claim]} if claim is not None and claim in recorded else {}
+
+    async def answer_duplicates(self, connection: Connection, works: Sequence[Work]) -> None:
+        """Opening events with the content their order has: their own references answer as its opening event now."""
+        openings = {work.duplicate_of for work in works if work.duplicate_of is not None}
+        stored = await fetch_events(connection, self._vault, openings)
+        for work in works:
+            if work.duplicate_of is not None:
+                assert work.id is not None
+                await batch.give_back(connection, {work.reference_key: work.id})
+                await batch.claim(connection, {work.reference_key: work.duplicate_of})
+                work.outcome = Duplicate(stored[work.duplicate_of].record)
+
+    async def duplicate(self, connection: Connection, opening: UUID) -> Duplicate:
+        """The answer of an order's opening event, for previews."""
+        stored = await fetch_events(connection, self._vault, [opening])
+        return Duplicate(stored[opening].record)
 
     async def _recorded(self, work: Work, stored: StoredEvent, customers: Names) -> Outcome:
         """The reference is recorded: by this very event (its answer was lost), by an equal one, or by another."""
         if stored.id == work.id:
             return Applied(stored.record)
-        return await self.compare(work.raw, stored, customers.get(work.valid.customer))
+        return await self.compare(work.raw, stored, customers.get(work.customer))
 
     async def compare(
         self, raw: RawEvent, stored: StoredEvent, customer: tuple[UUID, int] | None
@@ -87,72 +107,67 @@ class Claims:
             return Conflict(Problem("/reference", "reference_conflict", detail))
         book = await self._books.at(stored.record.revision)
         sent = book.validator.content(raw, stored.record.type)
-        is_equal = sent is not None and json.loads(sent, parse_float=Decimal) == stored.properties
+        is_equal = sent is not None and _is_equal(json.loads(sent, parse_float=Decimal), stored, raw)
         return Duplicate(stored.record, payload_mismatch=not is_equal)
 
-    async def _known_order(self, connection: Connection, work: Work, stored: StoredEvent, customers: Names) -> Outcome:
-        """An opening event of an order that is open: equal content is a duplicate, and its reference now says so."""
-        assert work.id is not None
-        await batch.give_back(connection, {work.reference_key: work.id})
-        outcome = await self._same_order(work, stored, customers)
-        if isinstance(outcome, Duplicate):
-            await batch.claim(connection, {work.reference_key: stored.id})
-        return outcome
 
-    async def _same_order(self, work: Work, stored: StoredEvent, customers: Names) -> Outcome:
-        pointer = _order_pointer(work)
-        known = customers.get(work.valid.customer)
-        if known is None or known[0] != stored.customer_id:
-            return Conflict(
-                Problem(pointer, "not_your_order", f"the order '{work.valid.order_id}' is another customer's")
-            )
-        book = await self._books.at(stored.record.revision)
-        sent = book.validator.content(work.raw, stored.record.type)
-        if sent is not None and _content(json.loads(sent, parse_float=Decimal), book, stored) == _content(
-            stored.properties, book, stored
-        ):
-            return Duplicate(stored.record)
-        detail = f"the order '{work.valid.order_id}' exists with other content; changing orders is not available yet"
-        return Rejected((Problem(pointer, "not_available", detail),))
+def _is_equal(sent: Mapping[str, object], stored: StoredEvent, raw: RawEvent) -> bool:
+    """Whether it is the same content; what the engine added to a command is not the sender's."""
+    if not raw.is_command:
+        return sent == stored.properties
+    return all(stored.properties.get(name) == value for name, value in sent.items())
 
 
 async def _resolve_rest(connection: Connection, works: Sequence[Work], customers: Names) -> Names:
     """Who was unknown before the claims may have come with the very events that took them."""
-    rest = list({work.valid.customer for work in works} - customers.keys())
+    rest = list({work.customer for work in works} - customers.keys())
     return {**customers, **(await batch.resolve(connection, rest)).customers} if rest else customers
 
 
 async def _release_order(connection: Connection, work: Work, recorded: dict[bytes, UUID]) -> None:
     """A resend under another order id: the order it has just claimed is not its own."""
-    if work.order_key is not None and work.order_key not in recorded:
+    if work.order_claim is not None and work.order_claim not in recorded:
         assert work.id is not None
-        await batch.give_back(connection, {work.order_key: work.id})
+        await batch.give_back(connection, {work.order_claim: work.id})
 
 
 def first_of_each(works: Sequence[Work]) -> tuple[list[Work], list[Work]]:
-    """Per reference and per order the first work of the batch; the others wait for its verdict."""
-    seen: set[bytes] = set()
+    """Per reference, and per order, of different customers the first work; the others wait for its verdict.
+
+    One customer's further events of a reference echo the first one, those that would open the same order follow it:
+    they are judged in their place, an echo only if the first one is refused.
+    """
+    references: dict[bytes, str] = {}
+    openers: dict[bytes, str] = {}
+    awaited: set[bytes] = set()  # whoever comes later for the same waits behind
     owners, twins = [], []
     for work in works:
-        if seen.isdisjoint(work.claims):
-            seen.update(work.claims)
-            owners.append(work)
-        else:
+        claim = work.order_claim
+        owner, opener = references.get(work.reference_key), openers.get(claim) if claim is not None else None
+        is_behind = work.reference_key in awaited or claim in awaited
+        if is_behind or owner not in (None, work.customer) or opener not in (None, work.customer):
             twins.append(work)
+            awaited.update((work.reference_key,) if claim is None else (work.reference_key, claim))
+            continue
+        work.echoes, work.follows = owner is not None, opener is not None
+        references[work.reference_key] = work.customer
+        if claim is not None:
+            openers[claim] = work.customer
+        owners.append(work)
     return owners, twins
 
 
-def _content(properties: dict[str, object], book: Book, stored: StoredEvent) -> dict[str, object]:
-    """An order's content: all properties but the mapped time stamp."""
-    mapping = book.rules.program.event_types[stored.record.type].order
-    stamp = mapping.updated_at if mapping else None
-    return {name: value for name, value in properties.items() if name != stamp}
-
-
-def _order_pointer(work: Work) -> str:
-    mapping = work.valid.type.order
-    assert mapping is not None
-    return f"/properties/{mapping.id}" if mapping.id else "/reference"
+async def claim_followed(connection: Connection, works: Sequence[Work]) -> None:
+    """References and orders whose first event of the batch was refused, and that a later one has taken."""
+    claimed = {key for work in works if isinstance(work.outcome, Applied) for key in work.claims}
+    wanted: dict[bytes, UUID] = {}
+    for work in works:
+        if isinstance(work.outcome, Applied) and (work.echoes or work.follows):
+            assert work.id is not None
+            keys = (work.reference_key, work.order_claim)
+            wanted |= {key: work.id for key in keys if key is not None and key not in claimed and key not in wanted}
+    if wanted:
+        await batch.claim(connection, wanted)
 
 
 async def find_recorded(connection: Connection, vault: Vault, keys: Iterable[bytes]) -> dict[bytes, StoredEvent]:

@@ -16,22 +16,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-import msgspec
-
 from troth import limits
-from troth.core.decide import decide
 from troth.core.ids import RANDOM_BITS, bucket_of, uuid7
 from troth.core.program.builtin_types import PROFILE_TYPE
-from troth.core.rules import RuleBook, use_keys
-from troth.core.state import CustomerState, UseKey
+from troth.core.rules import RuleBook
+from troth.core.state import CustomerState
 from troth.pipeline.books import Book, Books
-from troth.pipeline.claim import Claims, first_of_each
-from troth.pipeline.outcome import Applied, Problem, Rejected
+from troth.pipeline.claim import Claims, claim_followed, first_of_each
+from troth.pipeline.judge import judge_works
+from troth.pipeline.outcome import Applied, Conflict, Problem, Rejected
+from troth.pipeline.stock import SHARED_TYPES
 from troth.pipeline.work import Work
-from troth.pipeline.write import Ledger, Party
+from troth.pipeline.write import Party
 from troth.store import batch
 from troth.store.batch import CustomerRow, Found, Names
-from troth.store.ledger import Conflicting
+from troth.store.ledger import Conflicting, touch_clock
+from troth.store.loading import Sources
 from troth.store.pool import Connection, is_transient
 from troth.store.vault import Vault
 
@@ -89,13 +89,11 @@ class Ingest:
         """
         found = await self._read(connection, works, book)
         owners, twins = first_of_each(works)
-        if twins or any(work.refusal or work.valid.customer not in found.rows for work in works):
+        if twins or any(work.echoes or not _is_usual(work, found) for work in works):
             return False
-        parties = {name: await self._known_party(connection, row) for name, row in found.rows.items()}
-        await load_uses(connection, works, parties, book.rules)
-        ledger = Ledger(book.rules)
-        judge_all(works, parties, ledger, book)
-        if ledger.needs_transaction or any(_is_refused(work) for work in works):
+        parties = {name: self._known_party(row) for name, row in found.rows.items()}
+        ledger = await judge_works(connection, works, parties, (self._sources(book, works), {}))
+        if ledger.needs_transaction or any(not isinstance(work.outcome, Applied) for work in works):
             return False
         claims = {key: event_id for work in owners for key, event_id in work.claims.items()}
         try:
@@ -113,19 +111,34 @@ class Ingest:
         claimed = await self.claims.claim(connection, works, found)
         fresh = admit(claimed.fresh, names_now, book)
         parties = await self._parties(connection, fresh, found, claimed.versions)
-        await load_uses(connection, fresh, parties, book.rules)
-        ledger = Ledger(book.rules)
-        judge_all(fresh, parties, ledger, book)
+        ledger = await judge_works(connection, fresh, parties, (self._sources(book, works), claimed.opened))
         given_back = {key: value for work in claimed.fresh if _is_refused(work) for key, value in work.claims.items()}
         if given_back:
             await batch.give_back(connection, given_back)
+            await claim_followed(connection, fresh)
         await _forget_unrecorded(connection, parties.values())
+        if found.clock is not None:
+            await touch_clock(connection, found.clock)
         await ledger.write(connection, {}, ())
-        return claimed.waiting
+        if any(work.duplicate_of is not None for work in fresh):
+            await self.claims.answer_duplicates(connection, fresh)
+        unjudged = [work for work in fresh if work.outcome is None]  # echoes of what is recorded now
+        return claimed.waiting + unjudged
+
+    def _sources(self, book: Book, works: Sequence[Work]) -> Sources:
+        """Where what a decision lacks is loaded from."""
+        now = max((work.event().judged_at for work in works), default=present())
+        return Sources(book=book.rules, book_at=self._book_at, vault=self.vault, now=now, kept={})
+
+    async def _book_at(self, revision: int) -> RuleBook:
+        return (await self.books.at(revision)).rules
 
     async def _read(self, connection: Connection, works: Sequence[Work], book: Book) -> Found:
         """The plain read before everything, after which every work has its id."""
-        found = await batch.read(connection, list(dict.fromkeys(work.valid.customer for work in works)))
+        found = await batch.read(connection, list(dict.fromkeys(work.customer for work in works)))
+        if found.clock != self.books.clock:
+            self.books.clock = found.clock
+            raise StaleBook
         if found.live != book.revision:
             raise StaleBook
         name_works(works, found.names)
@@ -140,12 +153,12 @@ class Ingest:
 
         Who was changed between the read and the lock, or named by somebody else meanwhile, is read again.
         """
-        parties = await self._add_new(connection, [work for work in works if work.valid.customer not in found.rows])
+        parties = await self._add_new(connection, [work for work in works if work.customer not in found.rows])
         again = []
-        for name in dict.fromkeys(work.valid.customer for work in works):
+        for name in dict.fromkeys(work.customer for work in works):
             row = found.rows.get(name)
             if row is not None and versions.get(row.id) == row.version:
-                parties[name] = await self._known_party(connection, row)
+                parties[name] = self._known_party(row)
             elif name not in parties:
                 again.append(name)
         if again:
@@ -159,14 +172,14 @@ class Ingest:
         found = await batch.read(connection, names)
         if any(name not in found.rows or found.rows[name].id not in locked.versions for name in names):
             raise NameChanged
-        return {name: await self._known_party(connection, row) for name, row in found.rows.items()}
+        return {name: self._known_party(row) for name, row in found.rows.items()}
 
     async def _add_new(self, connection: Connection, works: Sequence[Work]) -> dict[str, Party]:
         """Parties for the new names that nobody else has taken meanwhile."""
         if not works:
             return {}
-        founders = {work.valid.customer: work for work in reversed(works)}  # the first event of each
-        made = [self._new_party(name, work.event().recorded_at) for name, work in founders.items()]
+        founders = {work.customer: work for work in reversed(works)}  # the first event of each
+        made = [self._new_party(name, work.event().judged_at) for name, work in founders.items()]
         added = await batch.add_customers(connection, [party.row for party in made])
         return {party.row.external_id: party for party in made if party.row.id in added}
 
@@ -180,11 +193,16 @@ class Ingest:
         )
         return Party(row=row, key=key, before=state, is_new=True)
 
-    async def _known_party(self, connection: Connection, row: CustomerRow) -> Party:
+    def _known_party(self, row: CustomerRow) -> Party:
         if row.personal_key is None or row.sealed_key is None:
             raise NameChanged
-        row.state = await batch.load_due(connection, row, present())
         return Party(row=row, key=self.vault.open_key(row.personal_key, row.sealed_key), before=row.state)
+
+
+def _is_usual(work: Work, found: Found) -> bool:
+    """Judged on what was read: a known customer, and nothing that customers share or a test clock has to hold still."""
+    is_shared = work.valid.type.id in SHARED_TYPES
+    return not work.refusal and work.customer in found.rows and not is_shared and found.clock is None
 
 
 def admit(works: list[Work], customers: Names, book: Book) -> list[Work]:
@@ -192,7 +210,7 @@ def admit(works: list[Work], customers: Names, book: Book) -> list[Work]:
     is_open = book.rules.program.settings.unknown_customer == "create"
     known = set(customers)
     for work in works:
-        name = work.valid.customer
+        name = work.customer
         if work.refusal is not None:
             work.outcome = Rejected(work.refusal)
         elif work.valid.type.id in _FOUNDING_TYPES:
@@ -219,22 +237,8 @@ async def _accompany(companion: Companion, connection: Connection) -> None:
         raise CompanionFailed(error) from error
 
 
-def judge_all(works: Sequence[Work], parties: dict[str, Party], ledger: Ledger, book: Book) -> None:
-    """Decide in order of arrival, each customer's state carried forward; every work has its outcome then."""
-    now = present()
-    for work in works:
-        party = parties[work.valid.customer]
-        decision = decide(party.row.state, work.event(), book.rules, now)
-        record = ledger.add(work, party, decision)
-        if record is not None:
-            work.outcome = Applied(record)
-        else:
-            assert decision.refusal is not None
-            work.outcome = Rejected((decision.refusal,))
-
-
 def _is_refused(work: Work) -> bool:
-    return isinstance(work.outcome, Rejected)
+    return isinstance(work.outcome, Rejected | Conflict)
 
 
 def present() -> datetime:
@@ -270,31 +274,5 @@ def name_works(works: Iterable[Work], customers: Names) -> None:
     """Give an id to every work that has none yet, in the bucket of its customer."""
     for work in works:
         if work.id is None:
-            name = work.valid.customer
+            name = work.customer
             work.name(new_id(customers[name][1] if name in customers else bucket_of(name)))
-
-
-async def load_uses(connection: Connection, works: Sequence[Work], parties: dict[str, Party], book: RuleBook) -> None:
-    """Read what limited rules have used up, for every event that these works may bring."""
-    if not book.limited_types:
-        return
-    asked: list[tuple[UUID, int, UseKey]] = []
-    for work in works:
-        row = parties[work.valid.customer].row
-        event = work.event()
-        moments = [(name, event.occurred_at) for name in (event.type.id, "tier_upgraded")]
-        for lot in row.state.due_lots:
-            assert lot.expires_at is not None
-            moments += [(name, lot.expires_at) for name in ("points_expired", "tier_upgraded")]
-        for name, moment in moments:
-            rules = book.by_type.get(name)
-            if rules is not None and rules.limited:
-                asked.extend((row.id, row.bucket, key) for key in use_keys(rules, moment, book.zone))
-    if not asked:
-        return
-    found = await batch.load_uses(connection, asked)
-    for party in parties.values():
-        uses = found.get(party.row.id)
-        if uses:
-            party.row.state = msgspec.structs.replace(party.row.state, uses=uses)
-            party.before = party.row.state

@@ -12,6 +12,7 @@ import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 import asyncpg
 import structlog
@@ -22,6 +23,7 @@ from troth.pipeline.ingest import Companion, CompanionFailed, Ingest, NameChange
 from troth.pipeline.outcome import Overloaded, Problem, Rejected, Unreachable
 from troth.pipeline.work import Work
 from troth.store import batch
+from troth.store.ledger import ClockMoved
 from troth.store.pool import Connection, is_transient
 
 _log = structlog.get_logger()
@@ -67,9 +69,9 @@ class Lane:
         while True:
             try:
                 book = await self._books.live()
-                _prepare(works, book)
+                _prepare(works, book, self._books.clock)
                 return await self._ingest.run(await self._ready(), works, book, companion)
-            except StaleBook:
+            except (StaleBook, ClockMoved):
                 await self._books.refresh()
             except NameChanged:
                 names_left -= 1
@@ -106,12 +108,12 @@ class Lane:
                 await connection.close(timeout=5)
 
 
-def _prepare(works: Sequence[Work], book: Book) -> None:
+def _prepare(works: Sequence[Work], book: Book, clock: datetime | None) -> None:
     """Reset outcomes, and read again under this revision what was validated under another one."""
     for work in works:
-        work.outcome = None
-        if work.revision != book.revision:
-            work.renew(book.validator.validate(work.raw, present()), book.revision)
+        work.outcome = work.duplicate_of = None
+        if work.revision != book.revision or work.clock != clock:
+            work.renew(book.validator.validate(work.raw, clock or present()), book.revision, clock)
 
 
 def _is_of_an_event(error: Exception) -> bool:

@@ -28,6 +28,7 @@ class RawEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     user_agent: str | None = None
     is_signed: bool = False
     is_client: bool = False  # sent with a publishable key: only `client_allowed` types
+    is_command: bool = False  # written by an endpoint for direct effects: may be a command type
     scopes: frozenset[str] | None = None  # of the sender; None: everything is allowed
     extra: Mapping[str, object] = {}  # unknown fields beside the known ones, each a problem
 

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from troth.core.decide import decide
+import msgspec
+
+from troth.core.decide import Decision, decide
 from troth.core.explain import explain
-from troth.core.rules import RuleBook
+from troth.core.program.builtin_types import ORDER_FAMILY_TYPES
+from troth.core.rules import RuleBook, Shelf
 from troth.core.state import CustomerState
 from troth.pipeline.books import Book, Books
 from troth.pipeline.claim import Claims
-from troth.pipeline.ingest import admit, load_uses, name_works, present
+from troth.pipeline.ingest import admit, name_works, new_id, present
+from troth.pipeline.judge import decide_loaded, prefetch
 from troth.pipeline.outcome import Outcome, Previewed, RawEvent, Rejected
+from troth.pipeline.owners import Owners
 from troth.pipeline.validate import Refused
 from troth.pipeline.work import Work
 from troth.pipeline.write import Party, show_record
 from troth.store import batch
 from troth.store.batch import CustomerRow
+from troth.store.loading import Sources
 from troth.store.pool import Connection
+from troth.store.vault import Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,40 +33,74 @@ class Preview:
 
     books: Books
     claims: Claims
+    owners: Owners
+    vault: Vault
 
     async def run(self, connection: Connection, raw: RawEvent, book: Book) -> Outcome:
-        """The outcome that the event would have now; a known reference is answered as the duplicate it would be."""
-        valid = book.validator.validate(raw, present())
+        """The outcome that the event would have now; a known reference is answered as the duplicate it would be.
+
+        Without a customer it is a guest's: somebody of whom nothing is known.
+        """
+        if raw.customer is not None or raw.type in ORDER_FAMILY_TYPES:
+            return await self._run(connection, raw, book)
+        guest = msgspec.structs.replace(raw, customer=f"guest {new_id(0)}")
+        return _as_guest(await self._run(connection, guest, book, is_guest=True))
+
+    async def _run(self, connection: Connection, raw: RawEvent, book: Book, *, is_guest: bool = False) -> Outcome:
+        clock = self.books.clock
+        valid = book.validator.validate(raw, clock or present())
         if isinstance(valid, Refused):
             return Rejected(valid.problems)
-        work = Work(valid=valid, revision=book.revision)
-        found = await batch.read(connection, [valid.customer])
-        if found.live != book.revision:
-            return await self.run(connection, raw, await self.books.refresh())
+        work = Work(valid=valid, revision=book.revision, clock=clock)
+        await self.owners.find(connection, [work])
+        if work.outcome is not None:
+            return work.outcome
+        found = await batch.read(connection, [work.customer])
+        if found.live != book.revision or found.clock != clock:
+            self.books.clock = found.clock
+            return await self._run(connection, raw, await self.books.refresh(), is_guest=is_guest)
         name_works([work], found.names)
-        await self.claims.look_up(connection, work, found.names)
-        if work.outcome is None:
+        opened = await self.claims.look_up(connection, work, found.names)
+        if work.outcome is None and not is_guest:
             admit([work], found.names, book)
         if work.outcome is not None:
             return work.outcome
-        party = await _party(connection, work, found.rows.get(valid.customer))
-        return await _judge(connection, work, party, book.rules)
+        party = _party(work, found.rows.get(work.customer))
+        sources = Sources(book=book.rules, book_at=self._book_at, vault=self.vault, now=work.event().judged_at)
+        await prefetch(connection, [work], {work.customer: party}, (sources, opened))
+        if work.outcome is not None:
+            return work.outcome
+
+        def attempt(state: CustomerState, shelf: Shelf) -> Decision:
+            return decide(state, work.event(), shelf)
+
+        decision = await decide_loaded(connection, party, sources, attempt)
+        if decision.duplicate_of is not None:
+            return await self.claims.duplicate(connection, decision.duplicate_of)
+        return _outcome(work, party, decision, book.rules)
+
+    async def _book_at(self, revision: int) -> RuleBook:
+        return (await self.books.at(revision)).rules
 
 
-async def _party(connection: Connection, work: Work, row: CustomerRow | None) -> Party:
+def _party(work: Work, row: CustomerRow | None) -> Party:
     """The customer as it is now; an unknown one as it would begin."""
     if row is not None:
-        row.state = await batch.load_due(connection, row, present())
         return Party(row=row, key=None, before=row.state)
     assert work.id is not None
-    state = CustomerState(created_at=work.event().recorded_at)
-    new = CustomerRow(id=work.id, bucket=0, external_id=work.valid.customer, state=state, personal_key=None)
+    state = CustomerState(created_at=work.event().judged_at)
+    new = CustomerRow(id=work.id, bucket=0, external_id=work.customer, state=state, personal_key=None)
     return Party(row=new, key=None, before=state, is_new=True)
 
 
-async def _judge(connection: Connection, work: Work, party: Party, book: RuleBook) -> Outcome:
-    await load_uses(connection, [work], {work.valid.customer: party}, book)
-    decision = decide(party.row.state, work.event(), book, present())
+def _as_guest(outcome: Outcome) -> Outcome:
+    """A guest has no name."""
+    if isinstance(outcome, Previewed):
+        return Previewed(msgspec.structs.replace(outcome.record, customer=None), outcome.rules)
+    return outcome
+
+
+def _outcome(work: Work, party: Party, decision: Decision, book: RuleBook) -> Outcome:
     if decision.judged is None:
         assert decision.refusal is not None
         return Rejected((decision.refusal,))

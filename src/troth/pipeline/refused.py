@@ -17,6 +17,7 @@ from troth.pipeline.outcome import Outcome, Rejected, Unreachable
 from troth.pipeline.validate import Refused
 from troth.pipeline.work import Work
 from troth.store import batch
+from troth.store.clock import present as test_clock
 from troth.store.pool import Connection, Database, is_transient
 from troth.store.programs import live_revision
 from troth.store.vault import Vault
@@ -32,28 +33,31 @@ class SecondLook:
     vault: Vault
 
     async def read(self, book: Book, refused: dict[int, Refused], now: datetime) -> dict[int, Work]:
-        """Only batches compare revisions, so what is refused is read again if the program has changed.
+        """Only batches compare revisions, so what is refused is read again if the program, or the test clock, has
+        changed.
 
         Out: what the newest program accepts. What it refuses stays in `refused`, for its reasons.
         """
+        clock = self.books.clock
         newest = await self.newest() if refused else book
         accepted: dict[int, Work] = {}
-        if newest is book:
+        if newest is book and self.books.clock == clock:
             return accepted
         for place, item in list(refused.items()):
-            valid = newest.validator.validate(item.raw, now)
+            valid = newest.validator.validate(item.raw, self.books.clock or now)
             if isinstance(valid, Refused):
                 refused[place] = valid
             else:
                 del refused[place]
-                accepted[place] = Work(valid=valid, revision=newest.revision)
+                accepted[place] = Work(valid=valid, revision=newest.revision, clock=self.books.clock)
         return accepted
 
     async def newest(self) -> Book:
-        """The book of the live program, as the database says."""
+        """The book of the live program, as the database says; where the test clock stands is known then, too."""
         book = await self.books.live()
         async with self.reads() as connection:
             live = await live_revision(connection)
+            self.books.clock = await test_clock(connection)
         return book if live == book.revision else await self.books.refresh(live)
 
     async def answer(self, refused: dict[int, Refused]) -> dict[int, Outcome]:

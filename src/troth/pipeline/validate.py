@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from troth import limits
 from troth.core.coercion import Problem, Reading, escape, parse_moment, read_fields, read_unknown
 from troth.core.program import EventType, Program
-from troth.core.program.builtin_types import PROFILE_TYPE, UNAVAILABLE_TYPES
+from troth.core.program.builtin_types import COMMAND_TYPES, ORDER_FAMILY_TYPES, PROFILE_TYPE, UNAVAILABLE_TYPES
 from troth.pipeline.outcome import RawEvent
 
 _encoder = msgspec.json.Encoder(decimal_format="number", order="sorted")
@@ -25,16 +25,17 @@ _encoder = msgspec.json.Encoder(decimal_format="number", order="sorted")
 class ValidEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event that can be judged; it has no id yet."""
 
-    customer: str
+    customer: str | None  # None: an event of an order, and the order's customer is meant
     type: EventType
     reference: str | None
-    order_id: str | None  # of an opening type
+    order_id: str | None  # of an opening type and of the order family
     occurred_at: datetime | None  # None: when it is recorded
     values: tuple[object, ...]
     properties: str  # canonical JSON without personal ones
     attributes: Mapping[str, object]  # profile events: what changes; None removes
     tags: tuple[str, ...] | None
     personal_properties: Mapping[str, object]
+    birth_date: date | msgspec.UnsetType | None = msgspec.UNSET  # profile events that change it
     raw: RawEvent
 
 
@@ -64,11 +65,14 @@ class Validator:
     zone: ZoneInfo
     demands_signatures: bool  # production: types marked `sensitive` only by signed requests
     declared: Mapping[str, frozenset[str]]  # event type → its property names
+    order_ids: tuple[str, ...]  # the id properties of the types that open orders
+    currencies: frozenset[str]  # the properties that name an order's currency
 
     def validate(self, raw: RawEvent, now: datetime) -> ValidEvent | Refused:
         """In: an event as a door read it, and the present moment. Never raises on bad input."""
         reading = Reading(self.zone, [])
-        customer = _read_identifier(raw.customer, "customer", reading, is_required=True)
+        is_of_order = isinstance(raw.type, str) and raw.type in ORDER_FAMILY_TYPES
+        customer = _read_identifier(raw.customer, "customer", reading, is_required=not is_of_order)
         reference = _read_identifier(raw.reference, "reference", reading, is_required=False)
         if reference is not None and reference.startswith("sys:"):
             reading.refuse("/reference", "reserved_reference", "references that start with 'sys:' belong to the engine")
@@ -78,10 +82,10 @@ class Validator:
         event_type = self._read_type(raw, reading)
         may_send = self._may_send(event_type, raw, reading)
         split = None if event_type is None else self._read_properties(event_type, raw, reading)
-        if reading.problems or customer is None or event_type is None or split is None:
+        if reading.problems or event_type is None or split is None:
             known_as = reference if may_send else None
             return Refused(problems=tuple(reading.problems), customer=customer, reference=known_as, raw=raw)
-        return _assemble(raw, split, (customer, reference, occurred_at), reading)
+        return self._assemble(raw, split, (customer, reference, occurred_at), reading)
 
     def content(self, raw: RawEvent, type_id: str) -> str | None:
         """The canonical properties of `raw` as this revision reads that type; None when it does not fit."""
@@ -112,7 +116,7 @@ class Validator:
 
     def _forbid(self, event_type: EventType, raw: RawEvent) -> tuple[str, str] | None:
         """Why this sender may not send this type."""
-        if event_type.system:
+        if event_type.system and not (raw.is_command and event_type.id in COMMAND_TYPES):
             return ("system_type", f"'{event_type.id}' events are written by the engine only")
         if event_type.id in UNAVAILABLE_TYPES:
             return ("not_available", f"'{event_type.id}' is not available in this version")
@@ -149,9 +153,77 @@ class Validator:
             _keep_named(raw.properties, split, {field.name for field in event_type.properties if field.pii})
         return split
 
+    def _assemble(
+        self, raw: RawEvent, split: _Split, head: tuple[str | None, str | None, datetime | None], reading: Reading
+    ) -> ValidEvent | Refused:
+        customer, reference, occurred_at = head
+        event_type = split.type
+        order_id = self._order_id(split, reference, reading)
+        self._check_order(split, reference, reading)
+        properties = _encode(split, reading)
+        if reading.problems:
+            return Refused(problems=tuple(reading.problems), customer=customer, reference=reference, raw=raw)
+        changes = split.stored if event_type.id == PROFILE_TYPE else {}
+        tags = changes.get("tags")
+        return ValidEvent(
+            customer=customer,
+            type=event_type,
+            reference=reference,
+            order_id=order_id,
+            occurred_at=occurred_at,
+            values=split.values,
+            properties=properties,
+            attributes={name: value for name, value in changes.items() if name != "tags"},
+            tags=tuple(tags) if isinstance(tags, list) else None,
+            personal_properties=split.personal,
+            birth_date=_birth_date(split) if event_type.id == PROFILE_TYPE else msgspec.UNSET,
+            raw=raw,
+        )
+
+    def _order_id(self, split: _Split, reference: str | None, reading: Reading) -> str | None:
+        """The order that an event opens (its mapped id, else its reference) or belongs to (by `order_id`, or by the id
+        property of the type that opens it)."""
+        is_family = split.type.id in ORDER_FAMILY_TYPES
+        mapping = split.type.order
+        if mapping is None and not is_family:
+            return None
+        names = ("order_id", *self.order_ids) if is_family else (mapping.id,) if mapping and mapping.id else ()
+        name = next((name for name in names if split.stored.get(name) is not None), None)
+        if name is None:
+            if is_family:
+                reading.refuse("/properties/order_id", "missing", "name the order in 'order_id'")
+            return None if is_family else reference
+        order_id = split.stored[name]
+        if isinstance(order_id, str) and 0 < len(order_id) <= limits.IDENTIFIER_LENGTH:
+            return order_id
+        detail = f"an order id has 1 to {limits.IDENTIFIER_LENGTH} characters"
+        reading.refuse(f"/properties/{name}", "too_long" if order_id else "missing", detail)
+        return None
+
+    def _check_order(self, split: _Split, reference: str | None, reading: Reading) -> None:
+        """What an order event needs beside its id: the program's currency, and a refund an identity of its own."""
+        if split.type.order is None and split.type.id not in ORDER_FAMILY_TYPES:
+            return
+        for name in self.currencies:
+            given = split.stored.get(name)
+            if given is not None and given != self.program.settings.currency:
+                detail = f"this program counts in {self.program.settings.currency}; convert the order before sending it"
+                reading.refuse(f"/properties/{name}", "currency_mismatch", detail)
+        if split.type.id == "partial_refund" and reference is None and split.stored.get("refund_id") is None:
+            detail = "a refund needs an identity of its own: a 'refund_id' or a reference"
+            reading.refuse("/properties/refund_id", "missing", detail)
+
+
+def _birth_date(split: _Split) -> date | msgspec.UnsetType | None:
+    if "birth_date" not in split.personal:
+        return msgspec.UNSET
+    stored = split.personal["birth_date"]
+    return None if stored is None else date.fromisoformat(str(stored))
+
 
 def validator_for(program: Program, *, demands_signatures: bool) -> Validator:
     """The validator of one revision."""
+    mappings = [known.order for known in program.event_types.values() if known.order is not None]
     return Validator(
         program=program,
         zone=ZoneInfo(program.settings.time_zone),
@@ -160,6 +232,8 @@ def validator_for(program: Program, *, demands_signatures: bool) -> Validator:
             event_type.id: frozenset(field.name for field in event_type.properties)
             for event_type in program.event_types.values()
         },
+        order_ids=tuple(dict.fromkeys(mapping.id for mapping in mappings if mapping.id is not None)),
+        currencies=frozenset(mapping.currency for mapping in mappings if mapping.currency is not None),
     )
 
 
@@ -224,47 +298,6 @@ def _is_storable(text: str, pointer: str, reading: Reading) -> bool:
         reading.refuse(pointer, "invalid_text", "text holds half of a surrogate pair")
         return False
     return True
-
-
-def _assemble(
-    raw: RawEvent, split: _Split, head: tuple[str, str | None, datetime | None], reading: Reading
-) -> ValidEvent | Refused:
-    customer, reference, occurred_at = head
-    event_type = split.type
-    order_id = _order_id(event_type, split, reference, reading)
-    properties = _encode(split, reading)
-    if reading.problems:
-        return Refused(problems=tuple(reading.problems), customer=customer, reference=reference, raw=raw)
-    changes = split.stored if event_type.id == PROFILE_TYPE else {}
-    tags = changes.get("tags")
-    return ValidEvent(
-        customer=customer,
-        type=event_type,
-        reference=reference,
-        order_id=order_id,
-        occurred_at=occurred_at,
-        values=split.values,
-        properties=properties,
-        attributes={name: value for name, value in changes.items() if name != "tags"},
-        tags=tuple(tags) if isinstance(tags, list) else None,
-        personal_properties=split.personal,
-        raw=raw,
-    )
-
-
-def _order_id(event_type: EventType, split: _Split, reference: str | None, reading: Reading) -> str | None:
-    """The order that an event of an opening type opens: its mapped id, else its reference."""
-    mapping = event_type.order
-    if mapping is None:
-        return None
-    order_id = split.stored.get(mapping.id) if mapping.id else None
-    if order_id is None:
-        return reference
-    if isinstance(order_id, str) and 0 < len(order_id) <= limits.IDENTIFIER_LENGTH:
-        return order_id
-    detail = f"an order id has 1 to {limits.IDENTIFIER_LENGTH} characters"
-    reading.refuse(f"/properties/{mapping.id}", "too_long" if order_id else "missing", detail)
-    return None
 
 
 def _encode(split: _Split, reading: Reading) -> str:

@@ -12,22 +12,24 @@ from uuid import UUID
 import msgspec
 
 from troth.core.calendar import show_time
-from troth.core.decide import Decision, Judged
+from troth.core.decide import Decision
 from troth.core.ids import reference_hash, show_id
 from troth.core.inputs import to_json
+from troth.core.judging import Judged
 from troth.core.program.builtin_types import PROFILE_TYPE
 from troth.core.record import CausedEvent, RecordedEvent, awards_of, net_points, show_after, show_caused
 from troth.core.rules import RuleBook
-from troth.core.state import CustomerState
+from troth.core.state import CustomerState, Stock
 from troth.pipeline.work import Work
 from troth.store import ledger
 from troth.store.batch import CustomerRow
 from troth.store.events import CustomerPersonal, Personal
-from troth.store.ledger import EventRow, Written
+from troth.store.ledger import CustomerFold, EventRow, Written
 from troth.store.pool import Connection
 from troth.store.vault import CustomerKey
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
+Codes = Mapping[tuple[str, int], str]  # reward and number → the code in clear
 
 
 class Party(msgspec.Struct, kw_only=True):
@@ -43,31 +45,16 @@ class Party(msgspec.Struct, kw_only=True):
 class Ledger:
     """Gathers what one batch leaves behind."""
 
-    def __init__(self, book: RuleBook) -> None:
+    def __init__(self, book: RuleBook, codes: Codes | None = None) -> None:
         self._book = book
-        self._written = Written(
-            revision=book.program.revision,
-            events=[],
-            postings=[],
-            lots=[],
-            closed=[],
-            customers=[],
-            new_customers=[],
-            profiles=[],
-            balances=[],
-            uses=[],
-            references=[],
-        )
+        self._codes = codes or {}
+        self._written = Written(revision=book.program.revision)
         self._touched: dict[UUID, Party] = {}
+        self._stocks: Mapping[str, Stock] = {}
 
     def add(self, work: Work, party: Party, decision: Decision) -> RecordedEvent | None:
-        """Take in one decision. Out: the record to answer with, or None when the event was refused."""
-        for judged in decision.due:
-            self._add_event(judged, party, None)
-        self._written.closed.extend(decision.closed)
-        party.row.state = decision.state
-        if decision.recorded:
-            self._touched[party.row.id] = party
+        """Take in one decision. Out: the record to answer with, or None when the event was not recorded."""
+        self.settle(party, decision.due, decision.state, is_touched=bool(decision.recorded))
         if decision.judged is None:
             return None
         record = self._add_event(decision.judged, party, work)
@@ -79,10 +66,25 @@ class Ledger:
                 _merge_personal(party, work.valid.personal_properties)
         return record
 
+    def settle(self, party: Party, due: Sequence[Judged], state: CustomerState, *, is_touched: bool = True) -> None:
+        """Take in what fell due for a customer, and the state after it (and after the event behind it)."""
+        for judged in due:
+            self._add_event(judged, party, None)
+        party.row.state = state
+        if is_touched:
+            self._touched[party.row.id] = party
+
+    def share(self, stocks: Mapping[str, Stock]) -> None:
+        """What all customers share of rewards, after the last event of the batch."""
+        self._stocks = stocks
+
     @property
     def needs_transaction(self) -> bool:
-        """New customers and profiles take further statements."""
-        return any(party.is_new or party.has_new_profile for party in self._touched.values())
+        """New customers, profiles and whatever is rare take further statements."""
+        for party in self._touched.values():
+            if party.is_new or party.has_new_profile or _has_rare_changes(party):
+                return True
+        return bool(self._written.codes)
 
     async def write(self, connection: Connection, claims: Mapping[bytes, UUID], judged: Sequence[CustomerRow]) -> None:
         """Write it all, if these references are free and these customers unchanged. Raises ledger.Conflicting."""
@@ -90,12 +92,16 @@ class Ledger:
             return
         written = self._written
         for party in self._touched.values():
-            written.customers.append(party.row)
+            changed = party.row.state, party.before
+            has_new_tiers = changed[0].tiers is not changed[1].tiers
+            has_new_calendar = changed[0].calendar is not changed[1].calendar
+            written.customers.append(CustomerFold(party.row, has_new_tiers, has_new_calendar))
             self._finish(party, len(written.customers))
+        written.counters = [(f"reward:{reward}", stock.claimed) for reward, stock in sorted(self._stocks.items())]
         await ledger.write(connection, written, claims, judged)
 
     def _finish(self, party: Party, place: int) -> None:
-        """What changed of a customer: its wallets, its limit uses, its profile; of a new one everything."""
+        """What changed of a customer: its wallets, lots, limit uses, orders …; of a new one everything."""
         row, state, before = party.row, party.row.state, party.before
         written = self._written
         if party.is_new:
@@ -110,6 +116,40 @@ class Ledger:
                 written.balances.append((place, wallet_id, wallet))
         if state.uses:
             written.uses.extend((place, key, use) for key, use in state.uses.items() if before.uses.get(key) is not use)
+        for lot_key, lot in state.lots.items():
+            known = before.lots.get(lot_key)
+            if known is None:
+                written.lots.append((place, lot))
+            elif known is not lot:
+                written.changed_lots.append(lot)
+        for order_id in state.plain_orders:
+            if order_id not in state.order_states:
+                written.orders.append((place, order_id, None, None))
+        if state.order_states or state.waiting_events is not before.waiting_events:
+            self._finish_orders(party, place)
+        if state.reservations is not before.reservations or state.redemptions is not before.redemptions:
+            self._finish_spending(party, place)
+
+    def _finish_orders(self, party: Party, place: int) -> None:
+        state, before = party.row.state, party.before
+        for order in state.order_states.values():
+            if before.order_states.get(order.id) is not order:
+                kept = None if order.is_as_opened else order
+                self._written.orders.append((place, order.id, kept, order.decides_at))
+        for key, events in state.waiting_events.items():
+            known = {event.event_id for event in before.waiting_events.get(key, ())}
+            now = {event.event_id for event in events}
+            self._written.waiting_new.extend((place, key, event_id) for event_id in now - known)
+            self._written.waiting_gone.extend((place, key, event_id) for event_id in known - now)
+
+    def _finish_spending(self, party: Party, place: int) -> None:
+        state, before = party.row.state, party.before
+        for held in state.reservations.values():
+            if held is not None and before.reservations.get(held.id) is not held:
+                self._written.reservations.append((place, held))
+        for claim in state.redemptions.values():
+            if claim is not None and before.redemptions.get(claim.id) is not claim:
+                self._written.redemptions.append((place, claim))
 
     def _add_event(self, judged: Judged, party: Party, work: Work | None) -> RecordedEvent:
         record = show_record(judged, party, work, self._book)
@@ -119,8 +159,8 @@ class Ledger:
         place = len(written.events)
         for posting in judged.postings:
             written.postings.append((place, posting))
-        for lot in judged.lots:
-            written.lots.append((place, lot))
+        if judged.code is not None:
+            written.codes.append((*judged.code, judged.event.id))
         if work is None:
             written.references.append((_system_reference(judged, party), judged.event.id))
         return record
@@ -128,7 +168,8 @@ class Ledger:
     def _event_row(self, judged: Judged, party: Party, work: Work | None, record: RecordedEvent) -> EventRow:
         event, raw, row_key = judged.event, work.raw if work else None, _key(party)
         inputs = to_json(judged.inputs)
-        personal = _seal(work, party, event.id) if work else None
+        code = None if judged.code is None else self._codes.get(judged.code)
+        personal = _seal(work, party, event.id, code) if work else None
         return EventRow(
             bucket=party.row.bucket,
             id=event.id,
@@ -150,7 +191,20 @@ class Ledger:
             warnings=_encoder.encode(record.warnings).decode() if record.warnings else None,
             personal_key=row_key.id if personal else None,
             personal=personal,
+            outcome=judged.outcome,
+            order_key=event.order_key,
+            clock=event.judged_at if event.judged_at != event.recorded_at else None,
         )
+
+
+def _has_rare_changes(party: Party) -> bool:
+    state, before = party.row.state, party.before
+    return (
+        state.waiting_events is not before.waiting_events
+        or state.reservations is not before.reservations
+        or state.redemptions is not before.redemptions
+        or state.lots_to is not before.lots_to
+    )
 
 
 def show_record(judged: Judged, party: Party, work: Work | None, book: RuleBook) -> RecordedEvent:
@@ -166,10 +220,10 @@ def show_record(judged: Judged, party: Party, work: Work | None, book: RuleBook)
         occurred_at=show_time(event.occurred_at),
         recorded_at=show_time(event.recorded_at),
         points=net_points(judged.postings, book.main_wallet),
-        awards=awards_of(judged.postings, _ends(judged), event.recorded_at),
+        awards=awards_of(judged.postings, event.judged_at),
         wallets=after["wallets"],  # type: ignore[arg-type]
         tier=after["tier"],  # type: ignore[arg-type]
-        outcome="applied",
+        outcome=judged.outcome,
         caused=tuple(_show_caused(effect, book) for effect in judged.caused),
         warnings=tuple({"code": item.code, "pointer": item.pointer, "detail": item.detail} for item in judged.warnings),
         seq=judged.seq,
@@ -177,26 +231,18 @@ def show_record(judged: Judged, party: Party, work: Work | None, book: RuleBook)
     )
 
 
-def _ends(judged: Judged) -> Mapping[tuple[UUID, int], datetime | None]:
-    return {(lot.event_id, lot.n): lot.expires_at for lot in judged.lots}
-
-
 def _show_caused(effect: Judged, book: RuleBook) -> CausedEvent:
-    awards = awards_of(effect.postings, _ends(effect), effect.event.recorded_at)
+    awards = awards_of(effect.postings, effect.event.judged_at)
     return show_caused(effect.event.id, effect.event.type.id, net_points(effect.postings, book.main_wallet), awards)
 
 
-def _seal(work: Work, party: Party, event_id: UUID) -> bytes | None:
+def _seal(work: Work, party: Party, event_id: UUID, code: str | None) -> bytes | None:
     """The personal part of an event, sealed; None when it has none."""
     raw, valid = work.raw, work.valid
-    if valid.reference is None and not valid.personal_properties and raw.ip is None and raw.user_agent is None:
+    own = dict(valid.personal_properties) if code is None else {**valid.personal_properties, "code": code}
+    if valid.reference is None and not own and raw.ip is None and raw.user_agent is None:
         return None
-    personal = Personal(
-        reference=valid.reference,
-        properties=dict(valid.personal_properties),
-        ip=raw.ip,
-        user_agent=raw.user_agent,
-    )
+    personal = Personal(reference=valid.reference, properties=own, ip=raw.ip, user_agent=raw.user_agent)
     return _key(party).seal(_encoder.encode(personal), event_id)
 
 
@@ -219,11 +265,21 @@ def _merge_personal(party: Party, changes: Mapping[str, object]) -> None:
 def _system_reference(judged: Judged, party: Party) -> bytes:
     """The reference of an event the engine writes: it can be written only once."""
     event, customer = judged.event, show_id("cus", party.row.id)
-    if event.type.id == "points_expired":
-        # A day may end twice, when a server whose clock is behind still earns for it; a lot ends once.
-        wallet, lot = event.values[0], judged.postings[0]
-        ends = f"{show_time(event.occurred_at)}:{show_id('evt', lot.lot_event)}:{lot.lot_n}"
-        return reference_hash("sys", f"sys:expired:{customer}:{wallet}:{ends}")
-    assert event.type.id == "tier_upgraded", event.type.id
-    assert event.parent is not None
-    return reference_hash("sys", f"sys:tier:{show_id('evt', event.parent)}")
+    return reference_hash("sys", f"sys:{_system_name(judged, event.occurred_at)}:{customer}")
+
+
+def _system_name(judged: Judged, moment: datetime) -> str:
+    event = judged.event
+    if event.parent is not None:
+        return f"caused:{show_id('evt', event.parent)}"
+    match event.type.id:
+        case "points_expired" | "points_released":
+            # A day may end twice, when a server whose clock is behind still earns for it; a lot ends once.
+            lots = ",".join(sorted({f"{posting.lot_event}/{posting.lot_n}" for posting in judged.postings}))
+            return f"{event.type.id}:{event.values[0]}:{show_time(moment)}:{lots}"
+        case "checkout_accept" | "checkout_reject":
+            return f"decided:{event.order_key}"
+        case "reservation_released":
+            return f"timeout:{event.values[0]}"
+        case _:
+            return f"{event.type.id}:{show_time(moment)}"
