@@ -8,10 +8,10 @@ import msgspec
 
 from troth import limits
 from troth.core.replay import due_moment
-from troth.proof.verify import RuleBooks, compare, fold_customer
+from troth.proof.compare import caches_of, compare
+from troth.proof.verify import RuleBooks, fold_customer, last_shelf
 from troth.store import proof
 from troth.store.pool import Connection
-from troth.store.proof import Caches
 
 
 async def rebuild(connection: Connection, books: RuleBooks) -> int:
@@ -22,6 +22,7 @@ async def rebuild(connection: Connection, books: RuleBooks) -> int:
             async with connection.transaction():
                 await _mend(connection, books, (bucket, customer_id))
             mended += 1
+    await proof.mend_stock(connection)
     return mended
 
 
@@ -32,8 +33,9 @@ async def _differing(connection: Connection, books: RuleBooks, bucket: int) -> l
     found = []
     for customer_id, cached in caches.items():
         events = past.get(customer_id, [])
-        fold = fold_customer(cached.state, events, await books.all_of(events))
-        if any(True for _ in compare(customer_id, fold, cached)):
+        revisions = await books.all_of(events)
+        fold = fold_customer(cached.state, events, revisions)
+        if any(True for _ in compare(customer_id, fold, cached, last_shelf(events, revisions))):
             found.append(customer_id)
     return found
 
@@ -44,12 +46,12 @@ async def _mend(connection: Connection, books: RuleBooks, key: tuple[int, UUID])
     await proof.lock_customer(connection, bucket, customer_id)
     events = await proof.read_customer(connection, bucket, customer_id)
     cached = (await proof.read_caches(connection, bucket))[customer_id]
-    fold = fold_customer(cached.state, events, await books.all_of(events))
-    caches = Caches(
-        state=msgspec.structs.replace(fold.state, created_at=cached.state.created_at),
-        due_at=due_moment(fold),
-        wallets=dict(fold.state.wallets),
-        lots=fold.lots,
-        uses=dict(fold.state.uses),
-    )
+    revisions = await books.all_of(events)
+    fold = fold_customer(cached.state, events, revisions)
+    shelf = last_shelf(events, revisions)
+    caches = caches_of(fold)
+    calendar = msgspec.structs.replace(fold.state.calendar, birthday=cached.state.calendar.birthday)
+    caches.state = msgspec.structs.replace(fold.state, created_at=cached.state.created_at, calendar=calendar)
+    due_at = due_moment(fold, shelf) if shelf is not None else None
+    caches.due_at = min((moment for moment in (due_at, cached.due_at) if moment is not None), default=None)
     await proof.store_caches(connection, key, caches)
