@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -16,7 +16,19 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp, ControllerRouterHandler
 
-from troth.api import customers, docs, events, health, program, program_draft, program_items
+from troth.api import (
+    clock,
+    codes,
+    customers,
+    docs,
+    events,
+    health,
+    orders,
+    program,
+    program_draft,
+    program_items,
+    spending,
+)
 from troth.api.auth import Access
 from troth.api.browsers import Browsers
 from troth.api.health import Readiness
@@ -30,7 +42,7 @@ from troth.config import Config
 from troth.core.rules import RuleBook
 from troth.embedded.access import DatabaseAccess
 from troth.engine import Engine, running_engine
-from troth.entry import bulk, commands
+from troth.entry import adjustments, bulk, commands, redemptions, reservations, tier_command
 from troth.entry import events as doors
 from troth.entry.doorway import Doorway
 from troth.entry.events import EventDoor, Pipeline
@@ -40,6 +52,7 @@ from troth.store.keys import KeyRecord, Mode, any_personal_key, find_key
 from troth.store.pool import Database
 from troth.store.programs import Signature, ensure_program
 from troth.store.vault import Vault
+from troth.worker import settling
 
 DOORS: Sequence[ControllerRouterHandler] = (
     doors.record_event,
@@ -47,18 +60,26 @@ DOORS: Sequence[ControllerRouterHandler] = (
     bulk.record_events,
     commands.create_customer,
     commands.change_customer,
+    *adjustments.HANDLERS,
+    *reservations.HANDLERS,
+    *redemptions.HANDLERS,
+    *tier_command.HANDLERS,
 )
 READS: Sequence[ControllerRouterHandler] = (
     *events.HANDLERS,
     *customers.HANDLERS,
+    *spending.HANDLERS,
+    *orders.HANDLERS,
     *program.HANDLERS,
     *program_draft.HANDLERS,
     *program_items.HANDLERS,
+    *codes.HANDLERS,
 )
 OPERATIONS: Sequence[ControllerRouterHandler] = (
     health.live,
     health.ready,
     health.metrics,
+    *clock.HANDLERS,
     docs.openapi,
     docs.docs,
     docs.docs_script,
@@ -70,6 +91,7 @@ OPERATIONS: Sequence[ControllerRouterHandler] = (
 class Parts:
     """What a running server is made of."""
 
+    mode: Mode
     database: Database
     pipeline: Pipeline
     access: Access
@@ -96,7 +118,8 @@ async def running_app(
             demands_signatures=config.mode == "production",
         ) as engine:
             parts = _parts(config.mode, engine)
-            yield build_app(parts), parts.readiness
+            async with settling(engine) if config.settles else nullcontext():
+                yield build_app(parts), parts.readiness
 
 
 def build_app(parts: Parts) -> ASGIApp:
@@ -108,6 +131,7 @@ def build_app(parts: Parts) -> ASGIApp:
             "database": parts.database,
             "events": door,
             "metrics": parts.metrics,
+            "mode": parts.mode,
             "reading": parts.reading,
             "readiness": parts.readiness,
             "openapi": openapi_document,
@@ -164,6 +188,7 @@ def _parts(mode: Mode, engine: Engine) -> Parts:
     metrics = Metrics()
     metrics.watch(lambda: _readings(engine.batcher))
     return Parts(
+        mode=mode,
         database=database,
         pipeline=engine.batcher,
         access=Access(find, mode, partial(open_secret, engine.vault)),

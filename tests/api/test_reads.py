@@ -187,7 +187,8 @@ async def test_balances_are_as_of_now(served: Served) -> None:
         await owner.execute("update lots set expires_at = $1, earned_at = $1", past)
         await owner.execute("update customers set due_at = $1", past)
     profile = (await served.get("/v1/customers/ada")).json()
-    assert profile["wallets"]["points"] == {"balance": 0, "lifetime": 10, "pending": 0, "reserved": 0}
+    shown = {name: points for name, points in profile["wallets"]["points"].items() if points}
+    assert shown == {"lifetime": 10, "expired": 10, "qualifying": 10}
     (listed,) = (await served.get("/v1/customers")).json()["items"]
     assert listed["wallets"] == profile["wallets"]
     assert (await served.get("/v1/customers/ada/lots")).json()["items"] == []

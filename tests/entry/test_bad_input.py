@@ -82,7 +82,7 @@ VALID_BUT_FOR = [
     ("time a number", chat(occurred_at=1), 422, "invalid_datetime", "/occurred_at"),
     ("year 10000", chat(occurred_at="10000-01-01T10:00:00Z"), 422, "invalid_datetime", "/occurred_at"),
     ("system type", {"customer": "ada", "type": "tier_upgraded"}, 422, "system_type", "/type"),
-    ("not of this version", {"customer": "ada", "type": "refund"}, 422, "not_available", "/type"),
+    ("not of this version", {"customer": "ada", "type": "opt_out"}, 422, "not_available", "/type"),
     ("a list", [chat()], 422, "not_an_object", ""),
     ("a text", "chat", 422, "not_an_object", ""),
     ("null", None, 422, "not_an_object", ""),

@@ -120,7 +120,8 @@ async def test_answers_expand(served: Served) -> None:
     assert {rule["rule"] for rule in body["explanation"] if rule["applied"]} == {
         award["rule"] for award in body["awards"]
     }
-    assert body["profile"]["wallets"] == body["wallets"]
+    for wallet, states in body["wallets"].items():
+        assert {name: body["profile"]["wallets"][wallet][name] for name in states} == states
     assert "first_name" not in body["profile"]["attributes"]
     again = await served.post("/v1/events?expand=explanation", PURCHASE)
     assert again.json()["explanation"] == body["explanation"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -19,23 +20,17 @@ from troth.api.openapi import documented
 from troth.api.pages import Cursor, Limit, cut, moment, page_size, plain_text, read_cursor, read_place, show_cursor
 from troth.api.pages import show_place as show_place_of
 from troth.api.problems import not_found
-from troth.api.profiles import CustomerPage, Profile, customer_items, load_profile
+from troth.api.profiles import CustomerPage, Now, Profile, as_of, customer_items, load_profile, now_of
 from troth.api.reading import Reading, ReadRequest, reading_of
+from troth.core.account import end_of
 from troth.core.calendar import show_time
 from troth.core.ids import show_id
-from troth.core.state import Lot
+from troth.core.rules import Shelf
+from troth.core.state import CustomerState, Lot
+from troth.store.batch import read
 from troth.store.pool import Connection
-from troth.store.reads import (
-    FIRST_LOT,
-    NEWEST_SEQ,
-    CustomerKey,
-    Filters,
-    LotPlace,
-    PostingRow,
-    customer_page,
-    lot_page,
-    posting_page,
-)
+from troth.store.reads import FIRST_LOT, NEWEST_SEQ, CustomerKey, Filters, LotPlace, PostingRow, customer_page
+from troth.store.spending_reads import lot_page, posting_page
 
 READ = [requires("customers:read")]
 _TAGS = ["Customers"]
@@ -52,13 +47,16 @@ class PostingItem(msgspec.Struct, frozen=True, kw_only=True):
     to_state: str
     points: int
     qualifying: bool
-    lot: str
+    lot: str | None  # null: debt and forgiven points lie in none
+    order: str | None  # the event that opened the order it belongs to
     occurred_at: str
     reason: str
     rule: str | None
     base: str | None  # what the rule's formula gave
     multiplier: str | None
     cap: str | None  # the limit that cut it
+    earned_at: str  # when it counts for tiers
+    expires_at: str | None  # of an award: when its lot ends, as known then
 
 
 class PostingPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,10 +70,15 @@ class LotItem(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     event: str  # that earned it
     wallet: str
+    order: str | None  # the event that opened the order which earned it
     earned_at: str
-    expires_at: str | None  # the first instant at which they are gone
-    points: int  # earned
-    remaining: int  # still usable
+    hold_until: str | None  # end of its hold
+    release_at: str | None  # when what is pending becomes usable; null: nothing is, or its order is not accepted yet
+    expires_at: str | None  # the first instant at which they are gone; null: never, or not known while pending
+    points: int  # that ever came into it
+    pending: int
+    remaining: int  # usable now
+    expired: int
 
 
 class LotPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +107,7 @@ async def list_customers(
     book = await reading.live_book()
     async with reading.database.pool.acquire() as connection:
         found, last = cut(await customer_page(connection, prefix, after=after, size=size + 1), size)
-        items = await customer_items(connection, list(found), book)
+        items = await customer_items(connection, list(found), await now_of(reading, connection, book))
     following = show_cursor(last.external_id) if last is not None else None
     return Answer(200, encode(CustomerPage(items=tuple(items), next=following)))
 
@@ -150,22 +153,28 @@ async def list_postings(
         key = await customer_key(connection, customer)
         found, last = cut(await posting_page(connection, key, before=before, size=size + 1), size)
     following = show_place_of((last.seq, last.posting.n)) if last is not None else None
-    return Answer(200, encode(PostingPage(items=tuple(map(_posting_item, found)), next=following)))
+    return Answer(200, encode(PostingPage(items=tuple(map(posting_item, found)), next=following)))
 
 
-@get("/v1/customers/{customer:str}/lots", tags=_TAGS, summary="List usable lots", guards=READ, opt=_LOTS)
+@get("/v1/customers/{customer:str}/lots", tags=_TAGS, summary="List lots", guards=READ, opt=_LOTS)
 async def list_lots(
     request: ReadRequest, customer: FromPath[str], limit: Limit = limits.PAGE_ITEMS_DEFAULT, cursor: Cursor = None
 ) -> ASGIResponse:
-    """The lots whose points are usable now, the first to end first."""
-    size = page_size(limit)
+    """The lots that hold usable or pending points now, the first to end first."""
+    reading, size = reading_of(request), page_size(limit)
     after = read_place(cursor, LotPlace) if cursor is not None else FIRST_LOT
-    async with reading_of(request).database.pool.acquire() as connection:
+    book = await reading.live_book()
+    async with reading.database.pool.acquire() as connection:
         key = await customer_key(connection, customer)
-        lots = await lot_page(connection, key, now=datetime.now(UTC), after=after, size=size + 1)
+        row = (await read(connection, [customer])).rows.get(customer)
+        if row is None:
+            raise not_found("customer", customer)
+        now = await now_of(reading, connection, book)
+        state = await as_of(connection, row, now)
+        lots = await lot_page(connection, key, now=now.moment, after=after, size=size + 1)
     found, last = cut(lots, size)
     following = show_place_of(LotPlace(last.expires_at, last.earned_at, last.event_id, last.n)) if last else None
-    return Answer(200, encode(LotPage(items=tuple(map(_lot_item, found)), next=following)))
+    return Answer(200, encode(LotPage(items=tuple(_lot_items(found, state, now)), next=following)))
 
 
 async def profile_of(reading: Reading, customer: str, *, with_personal: bool = True) -> Profile:
@@ -173,7 +182,9 @@ async def profile_of(reading: Reading, customer: str, *, with_personal: bool = T
     book = await reading.live_book()
     async with reading.database.pool.acquire() as connection:
         key = await customer_key(connection, customer)
-        profile = await load_profile(reading.vault if with_personal else None, connection, key, book)
+        profile = await load_profile(
+            connection, key, await now_of(reading, connection, book), with_personal=with_personal
+        )
     if profile is None:
         raise not_found("customer", customer)
     return profile
@@ -187,8 +198,10 @@ async def customer_key(connection: Connection, customer: str) -> CustomerKey:
     return key
 
 
-def _posting_item(row: PostingRow) -> PostingItem:
+def posting_item(row: PostingRow) -> PostingItem:
+    """A posting as lists show it."""
     posting = row.posting
+    earned_at = posting.earned_at if posting.earned_at is not None else posting.occurred_at
     return PostingItem(
         id=f"pst_{row.event_id.hex}_{posting.n}",
         event=show_id("evt", row.event_id),
@@ -198,26 +211,49 @@ def _posting_item(row: PostingRow) -> PostingItem:
         to_state=posting.to_state,
         points=posting.points,
         qualifying=posting.qualifying,
-        lot=f"lot_{posting.lot_event.hex}_{posting.lot_n}",
+        lot=f"lot_{posting.lot_event.hex}_{posting.lot_n}" if posting.lot_event is not None else None,
+        order=show_id("evt", posting.order_id) if posting.order_id is not None else None,
         occurred_at=show_time(posting.occurred_at),
         reason=posting.reason,
         rule=posting.rule,
         base=f"{posting.base:f}" if posting.base is not None else None,
         multiplier=f"{posting.multiplier:f}" if posting.multiplier is not None else None,
         cap=posting.cap,
+        earned_at=show_time(earned_at),
+        expires_at=_shown(posting.expires_at),
     )
 
 
-def _lot_item(lot: Lot) -> LotItem:
+def _lot_items(lots: Sequence[Lot], state: CustomerState, now: Now) -> Iterator[LotItem]:
+    """What is left of these lots when everything due is applied."""
+    shelf = Shelf(now.book, {})
+    for stored in lots:
+        lot = state.lots.get(stored.key, stored)
+        ends = end_of(lot, state.last_activity_at, shelf)
+        is_gone = ends is not None and ends <= now.moment and not lot.pending
+        if (lot.remaining or lot.pending) and not is_gone:
+            yield _lot_item(lot, ends)
+
+
+def _lot_item(lot: Lot, ends: datetime | None) -> LotItem:
     return LotItem(
         id=f"lot_{lot.event_id.hex}_{lot.n}",
         event=show_id("evt", lot.event_id),
         wallet=lot.wallet,
+        order=show_id("evt", lot.order) if lot.order is not None else None,
         earned_at=show_time(lot.earned_at),
-        expires_at=show_time(lot.expires_at) if lot.expires_at is not None else None,
+        hold_until=_shown(lot.hold_until),
+        release_at=_shown(lot.release_at),
+        expires_at=_shown(ends),
         points=lot.points,
+        pending=lot.pending,
         remaining=lot.remaining,
+        expired=lot.expired,
     )
+
+
+def _shown(moment: datetime | None) -> str | None:
+    return show_time(moment) if moment is not None else None
 
 
 HANDLERS = [list_customers, read_customer, list_customer_events, list_postings, list_lots]

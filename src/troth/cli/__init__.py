@@ -20,9 +20,11 @@ _TOLD = (ConfigError, EmbeddedPostgresError, MasterKeyError, UnfitDatabaseError)
 
 COMMANDS = {  # name → where it is; loaded when it is called, so that no command waits for the others' imports
     "serve": "troth.cli.serve:serve",
+    "worker": "troth.cli.worker:worker",
     "keys": "troth.cli.keys:keys",
     "program": "troth.cli.program:program",
     "import": "troth.cli.import_file:import_command",
+    "clock": "troth.cli.clock:clock",
     "demo": "troth.cli.demo:demo",
     "verify": "troth.cli.proof:verify",
     "rebuild": "troth.cli.proof:rebuild",

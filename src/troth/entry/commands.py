@@ -1,4 +1,4 @@
-"""What changes a customer directly: creating one and changing the profile. Both are `profile` events.
+"""Creating a customer and changing the profile. Both are `profile` events.
 
 In: attributes and tags. Out: the profile as it is after the event. Attributes change through events only, so history
 knows every value at any time.
@@ -13,9 +13,7 @@ from litestar import patch, post
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
-from troth import limits
 from troth.api.answers import Answer
-from troth.api.auth import Caller
 from troth.api.customers import customer_key, profile_of
 from troth.api.event_wire import encode
 from troth.api.events import find_customer
@@ -23,12 +21,11 @@ from troth.api.openapi import documented
 from troth.api.problems import ErrorItem, ProblemError
 from troth.api.profiles import Profile
 from troth.api.reading import reading_of
-from troth.core.coercion import Problem
-from troth.core.program.builtin_types import PROFILE_TYPE
-from troth.entry.body import read_body
-from troth.entry.events import EventRequest, door_of, outcome_name, overloaded, rejected
-from troth.entry.senders import Fields, Sender, sender_of, signed_id
-from troth.pipeline.outcome import Applied, Conflict, Duplicate, Overloaded, RawEvent
+from troth.core.coercion import escape
+from troth.core.program.builtin_types import CUSTOMERS_SCOPE, PROFILE_TYPE
+from troth.entry.command_door import Asked, Command, read_command, record
+from troth.entry.events import EventRequest, rejected
+from troth.entry.senders import Fields
 
 _TAGS = ["Customers"]
 _TAGS_PROPERTY = "tags"
@@ -57,15 +54,15 @@ _CHANGE = documented(body=ProfileBody, example=_EXAMPLE, answers={200: Profile})
 @post("/v1/customers", status_code=201, tags=_TAGS, summary="Create a customer", opt=_CREATE)
 async def create_customer(request: EventRequest) -> ASGIResponse:
     """Record the customer's first profile event. 409 when the customer is known already."""
-    sender, fields = await _read(request, known=("customer", "attributes", "tags"))
-    customer = fields.get("customer")
+    asked = await _read(request, known=("customer", "attributes", "tags"))
+    customer = asked.fields.get("customer")
     if isinstance(customer, str):
         async with reading_of(request).database.pool.acquire() as connection:
             if _is_plain(customer) and await find_customer(connection, customer) is not None:
                 detail = "This customer exists already; PATCH /v1/customers/{customer} changes the profile."
                 item = ErrorItem(pointer="/customer", code="exists", detail=detail)
                 raise ProblemError(409, "exists", detail, errors=(item,))
-    await _record(request, customer, fields, sender)
+    await _record(request, customer, asked)
     assert isinstance(customer, str), "recorded"
     return Answer(201, encode(await profile_of(reading_of(request), customer)))
 
@@ -73,52 +70,27 @@ async def create_customer(request: EventRequest) -> ASGIResponse:
 @patch("/v1/customers/{customer:str}", tags=_TAGS, summary="Change a profile", opt=_CHANGE)
 async def change_customer(request: EventRequest, customer: FromPath[str]) -> ASGIResponse:
     """Record a profile event with what changes; everything else stays."""
-    sender, fields = await _read(request, known=("attributes", "tags"))
+    asked = await _read(request, known=("attributes", "tags"))
     async with reading_of(request).database.pool.acquire() as connection:
         await customer_key(connection, customer)
-    await _record(request, customer, fields, sender)
+    await _record(request, customer, asked)
     return Answer(200, encode(await profile_of(reading_of(request), customer)))
 
 
-async def _read(request: EventRequest, *, known: tuple[str, ...]) -> tuple[Sender, Fields]:
-    door = door_of(request)
-    headers = dict(request.scope["headers"])
-    caller: Caller = await door.access.caller(request.scope, headers, "customers:write")
-    body = await read_body(request.receive, headers, bytes_max=limits.BODY_BYTES_SINGLE)
-    sender = sender_of(request.scope, headers, caller, signed_id(headers, body, caller, door.replays))
-    fields = door.fields(body, headers)
-    unknown = [name for name in fields if name not in known]
+async def _read(request: EventRequest, *, known: tuple[str, ...]) -> Asked:
+    asked = await read_command(request, CUSTOMERS_SCOPE)
+    unknown = [name for name in asked.fields if name not in known]
     if unknown:
         detail = f"Known fields are {', '.join(known)}; what the profile declares goes into attributes."
-        raise rejected([ErrorItem(pointer=f"/{name}", code="unknown_field", detail=detail) for name in unknown])
-    return sender, fields
+        items = [ErrorItem(pointer=f"/{escape(name)}", code="unknown_field", detail=detail) for name in unknown]
+        raise rejected(items)
+    return asked
 
 
-async def _record(request: EventRequest, customer: object, fields: Fields, sender: Sender) -> None:
+async def _record(request: EventRequest, customer: object, asked: Asked) -> None:
     """The profile event. Raises ProblemError when it is refused."""
-    door = door_of(request)
-    raw = RawEvent(
-        customer=customer,
-        type=PROFILE_TYPE,
-        reference=sender.reference,
-        properties=_properties(fields),
-        source=sender.source,
-        source_detail=sender.source_detail,
-        ip=sender.ip,
-        user_agent=sender.user_agent,
-        is_signed=sender.is_signed,
-        scopes=sender.scopes,
-    )
-    try:
-        (outcome,) = await door.pipeline.ingest((raw,))
-    except Overloaded as error:
-        raise overloaded(error) from None
-    door.metrics.count_events(outcome_name(outcome))
-    if isinstance(outcome, Applied | Duplicate):
-        return
-    if isinstance(outcome, Conflict):
-        raise ProblemError(409, outcome.problem.code, outcome.problem.detail, errors=_items((outcome.problem,)))
-    raise rejected(_items(outcome.problems))
+    properties = _properties(asked.fields)
+    await record(request, asked, Command(customer=customer, type=PROFILE_TYPE, properties=properties, place=_pointer))
 
 
 def _properties(fields: Fields) -> object:
@@ -135,14 +107,8 @@ def _properties(fields: Fields) -> object:
     return found
 
 
-def _items(problems: tuple[Problem, ...]) -> tuple[ErrorItem, ...]:
-    """Problems of the event, with pointers into this request's body."""
-    return tuple(
-        ErrorItem(pointer=_pointer(problem.pointer), code=problem.code, detail=problem.detail) for problem in problems
-    )
-
-
 def _pointer(pointer: str) -> str:
+    """Where a problem of the profile event stands in the body."""
     rest = pointer.removeprefix("/properties")
     if rest == pointer:
         return pointer
