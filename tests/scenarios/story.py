@@ -11,10 +11,12 @@
       postings anna                                  => program>available 125 base
 
 Every fact after `=>` must be among the facts of that moment; the message of a failure shows them all.
+`stories/README.md` lists what can be said and asked.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +26,12 @@ from textwrap import dedent
 from troth.core.program.text import parse_document
 
 FOLDER = Path(__file__).with_name("stories")
+NOBODY = "-"  # in place of a customer: the event names none
+_HEADS = ("program:", "next program:", "steps:")
+_LINE = re.compile(
+    r"(?P<line>[^:/@=]+)(/(?P<category>[^:/@=]+))?(:(?P<quantity>[\d.]+))?"
+    r"(x(?P<price>[\d.]+))?(=(?P<subtotal>[\d.]+))?(@(?P<amount>[\d.]+))?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +45,7 @@ class Step:
 class Story:
     file: str
     title: str
-    program: Mapping[str, object]
+    programs: tuple[Mapping[str, object], ...]  # the first at the beginning, then one for each `publish next program`
     steps: tuple[Step, ...]
 
     def __str__(self) -> str:
@@ -54,17 +62,26 @@ def _read(path: Path) -> Iterator[Story]:
     assert starts, path
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         part = lines[start:end]
-        program, steps = part.index("program:"), part.index("steps:")
-        source = parse_document(dedent("\n".join(part[program + 1 : steps])))
-        assert not source.problems, (path, source.problems)
-        assert isinstance(source.raw, Mapping | None), path
+        heads = [place for place, line in enumerate(part) if line in _HEADS]
+        steps = heads.pop()
+        assert part[steps] == "steps:", (path, part[0])
+        ends = [*heads[1:], steps]
         numbered = enumerate(part[steps + 1 :], start + steps + 2)
         yield Story(
             file=path.stem,
             title=part[0].removeprefix("story:").strip(),
-            program=source.raw or {},
+            programs=tuple(
+                _program(path, part[head + 1 : following]) for head, following in zip(heads, ends, strict=True)
+            ),
             steps=tuple(_step(number, line) for number, line in numbered if line.strip() and not _is_remark(line)),
         )
+
+
+def _program(path: Path, lines: list[str]) -> Mapping[str, object]:
+    source = parse_document(dedent("\n".join(lines)))
+    assert not source.problems, (path, lines, source.problems)
+    assert isinstance(source.raw, Mapping | None), path
+    return source.raw or {}
 
 
 def _is_remark(line: str) -> bool:
@@ -81,20 +98,38 @@ def _step(number: int, line: str) -> Step:
 class Act:
     """One event of a story: who, what, and properties; `ref` and `at` are the event's own."""
 
-    customer: str
+    customer: str | None
     type: str
     reference: str | None
     occurred_at: str | None
-    properties: Mapping[str, str]
+    about: str | None  # `of`: the reference of what is captured, released, fulfilled or cancelled
+    properties: Mapping[str, object]
 
 
 def read_act(text: str) -> Act:
     customer, type_id, *pairs = shlex.split(text)
     properties = dict(pair.split("=", 1) for pair in pairs)
     return Act(
-        customer=customer,
+        customer=None if customer == NOBODY else customer,
         type=type_id,
         reference=properties.pop("ref", None),
         occurred_at=properties.pop("at", None),
-        properties=properties,
+        about=properties.pop("of", None),
+        properties={name: _value(text) for name, text in properties.items()},
     )
+
+
+def _value(text: str) -> object:
+    """Text as it stands; lines of an order in brackets; `null`."""
+    if text == "null":
+        return None
+    if not text.startswith("["):
+        return text
+    return [_line(item) for item in text[1:-1].split(",") if item]
+
+
+def _line(text: str) -> dict[str, str]:
+    """`LINE/CATEGORY:QUANTITYxPRICE=SUBTOTAL@AMOUNT`; all but the first may be left out."""
+    found = _LINE.fullmatch(text)
+    assert found is not None, text
+    return {name: value for name, value in found.groupdict().items() if value is not None}
