@@ -22,7 +22,7 @@ from bench.traffic import BULK_EVENTS
 from troth.core.ids import RANDOM_BITS, bucket_in, uuid7
 from troth.limits import BUCKETS
 
-_TABLES = ("event_refs", "events", "postings", "lots", "customers", "balances")
+_TABLES = ("event_refs", "events", "postings", "lots", "orders", "customers", "balances")
 Part = Mapping[str, bytes]  # one transaction: table → rows in COPY's text format
 
 
@@ -100,8 +100,9 @@ def _event_lines(patterns: Mapping[str, Pattern], customer: UUID) -> Iterator[tu
         shown = f"\\\\x{key.hex()}"  # COPY reads a doubled backslash as one
         yield "event_refs", patterns["event_refs"].line(scope=key[0], reference_hash=shown, event_id=event)
     yield "events", patterns["events"].line(id=event, personal_key=customer, **own)
-    yield "postings", patterns["postings"].line(event_id=event, lot_event=event, **own)
-    yield "lots", patterns["lots"].line(event_id=event, **own)
+    yield "postings", patterns["postings"].line(event_id=event, lot_event=event, order_id=event, **own)
+    yield "lots", patterns["lots"].line(event_id=event, order_id=event, **own)
+    yield "orders", patterns["orders"].line(id=event, **own)
 
 
 def _new_id(bucket: int) -> UUID:

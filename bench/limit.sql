@@ -23,19 +23,22 @@ with named as (
 ), recorded as (
     insert into events (bucket, id, customer_id, seq, type, occurred_at, source, source_detail, actor, signed, parent,
                         depth, caused, points, outcome, revision, properties, inputs, after, warnings, personal_key,
-                        personal)
+                        personal, order_key)
     select bucket, id, customer_id, seq, 'purchase', at, 'api', 'bench', null, false, null, 0, 0, 42, 'applied', 2,
-           cast(:properties as jsonb), null, cast(:after as json), null, personal_key, cast(:personal as bytea)
+           cast(:properties as jsonb), null, cast(:after as json), null, personal_key, cast(:personal as bytea), id
     from event
 ), posted as (
     insert into postings (bucket, event_id, n, customer_id, seq, wallet, from_state, to_state, points, qualifying,
-                          lot_event, lot_n, occurred_at, reason, rule, base, multiplier, cap)
+                          lot_event, lot_n, occurred_at, reason, rule, base, multiplier, cap, order_id, expires_at)
     select bucket, id, 0, customer_id, seq, 'points', 'program', 'available', 42, true, id, 0, at, 'award', 'base',
-           42.42, 1, null
+           42.42, 1, null, id, at + interval '365 days'
     from event
 ), earned as (
-    insert into lots (bucket, event_id, n, customer_id, wallet, earned_at, expires_at, points, remaining)
-    select bucket, id, 0, customer_id, 'points', at, at + interval '365 days', 42, 42 from event
+    insert into lots (bucket, event_id, n, customer_id, wallet, earned_at, expires_at, points, remaining, order_id,
+                      rules, expiry)
+    select bucket, id, 0, customer_id, 'points', at, at + interval '365 days', 42, 42, id, '{base}', '12' from event
+), opened as (
+    insert into orders (bucket, customer_id, id) select bucket, customer_id, id from event
 )
 insert into balances as b (bucket, customer_id, wallet, program, pending, available, reserved, spent, expired, debt,
                            forgiven, qualifying)

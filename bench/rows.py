@@ -10,7 +10,7 @@ import asyncpg
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Counts = Mapping[str, int]
 
-_TABLES = ("event_refs", "events", "postings", "lots", "balances", "customers", "identities", "personal_keys")
+_TABLES = ("event_refs", "events", "postings", "lots", "orders", "balances", "customers", "identities", "personal_keys")
 _COUNTS = "select " + ", ".join(f"(select count(*) from {table}) as {table}" for table in _TABLES)
 
 
@@ -31,7 +31,8 @@ async def count_rows(dsn: str) -> Counts:
 
 def rows_of(events: int) -> dict[str, int]:
     """What purchases of known customers add: each opens an order and brings one award; customers are only updated."""
-    return {"event_refs": 2 * events, "events": events, "postings": events, "lots": events, "seq": events}
+    each = dict.fromkeys(("events", "postings", "lots", "orders", "seq"), events)
+    return {"event_refs": 2 * events, **each}
 
 
 def assert_rows(before: Counts, after: Counts, wanted: Counts) -> None:
