@@ -142,3 +142,8 @@ async def test_a_cart_is_previewed_for_a_customer_and_for_a_guest(shop: Shop) ->
     changed = record(await shop.engine.batcher.preview(order("anna", "o1", "25")))
     assert (changed.points, changed.awards[0].points) == (15, 15)
     assert (await shop.count("events"), await shop.count("identities"), await shop.count("orders")) == (1, 1, 1)
+
+
+async def test_a_guests_preview_of_nonsense_is_refused(shop: Shop) -> None:
+    for type_id in ({}, [], None, 5):
+        assert code(await shop.engine.batcher.preview(RawEvent(type=type_id))) in {"type", "missing"}

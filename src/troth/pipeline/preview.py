@@ -41,7 +41,8 @@ class Preview:
 
         Without a customer it is a guest's: somebody of whom nothing is known.
         """
-        if raw.customer is not None or raw.type in ORDER_FAMILY_TYPES:
+        is_of_order = isinstance(raw.type, str) and raw.type in ORDER_FAMILY_TYPES
+        if raw.customer is not None or is_of_order:
             return await self._run(connection, raw, book)
         guest = msgspec.structs.replace(raw, customer=f"guest {new_id(0)}")
         return _as_guest(await self._run(connection, guest, book, is_guest=True))
