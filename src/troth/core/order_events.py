@@ -125,8 +125,6 @@ def _open(account: Account, inputs: Inputs) -> OrderEffect:
     kept: list[str] = []
     for past in waiting:
         order = _with_fact(order, _past_fact(account, past), account, kept)
-    if order.content is not content:
-        order = msgspec.structs.replace(order, rooms=inputs.rooms)
     folded = fold_order(account, order, inputs)
     return OrderEffect(
         folded=folded,
