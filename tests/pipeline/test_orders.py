@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import TestDatabase
 from tests.pipeline.shop import Shop, answer, code, codes, document, open_shop, record
+from troth.core.ids import reference_hash
 from troth.pipeline.outcome import RawEvent
 
 ORDER = {
@@ -147,3 +148,15 @@ async def test_a_cart_is_previewed_for_a_customer_and_for_a_guest(shop: Shop) ->
 async def test_a_guests_preview_of_nonsense_is_refused(shop: Shop) -> None:
     for type_id in ({}, [], None, 5):
         assert code(await shop.engine.batcher.preview(RawEvent(type=type_id))) in {"type", "missing"}
+
+
+async def test_a_refund_without_an_id_is_known_by_its_reference(shop: Shop) -> None:
+    """Not by its event, which is another one when the refunds of an order arrive the other way round."""
+    for customer in ("anna", "berta"):
+        await shop.one(order(customer, f"{customer}-1", "100"))
+        properties = {"order_id": f"{customer}-1", "amount": "10"}
+        back = RawEvent(customer=customer, type="partial_refund", reference=f"{customer}-back", properties=properties)
+        assert codes([await shop.one(back), await shop.one(back)]) == ["applied", "duplicate"]
+    rows = await shop.rows("select properties->>'refund_id' as known_by from events where type = 'partial_refund'")
+    hashes = [reference_hash("reference", f"{customer}-back").hex()[:32] for customer in ("anna", "berta")]
+    assert sorted(row["known_by"] for row in rows) == sorted(f"ref:{text}" for text in hashes)

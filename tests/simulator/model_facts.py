@@ -62,6 +62,11 @@ class Content:
     hash: str
 
 
+def known_by(reference: str) -> str:
+    """The identity of a refund that names none: its reference, hashed as it is kept (semantics.md §5.1)."""
+    return "ref:" + hashlib.sha256(b"reference\0" + reference.encode()).hexdigest()[:32]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Refund:
     identity: str
@@ -134,7 +139,7 @@ class ModelOrder:
 
     def add_refund(self, reference: str, occurred_at: datetime, properties: Mapping[str, object]) -> None:
         """A refund identity sent again replaces the earlier one when it is newer."""
-        identity = str(properties.get("refund_id") or reference)
+        identity = str(properties.get("refund_id") or known_by(reference))
         found = Refund(
             identity=identity, occurred_at=occurred_at, hash=content_hash(properties), properties=dict(properties)
         )

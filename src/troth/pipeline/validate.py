@@ -15,6 +15,7 @@ import msgspec
 
 from troth import limits
 from troth.core.coercion import Problem, Reading, escape, parse_moment, read_fields, read_unknown
+from troth.core.ids import reference_hash
 from troth.core.program import EventType, Program
 from troth.core.program.builtin_types import COMMAND_TYPES, ORDER_FAMILY_TYPES, PROFILE_TYPE, UNAVAILABLE_TYPES
 from troth.pipeline.outcome import RawEvent
@@ -151,6 +152,8 @@ class Validator:
             _read_undeclared(event_type, undeclared, split, reading)
         if event_type.id == PROFILE_TYPE:
             _keep_named(raw.properties, split, {field.name for field in event_type.properties if field.pii})
+        if event_type.id == "partial_refund" and not reading.problems:
+            _identify(split, raw.reference)
         return split
 
     def _assemble(
@@ -159,7 +162,7 @@ class Validator:
         customer, reference, occurred_at = head
         event_type = split.type
         order_id = self._order_id(split, reference, reading)
-        self._check_order(split, reference, reading)
+        self._check_order(split, reading)
         properties = _encode(split, reading)
         if reading.problems:
             return Refused(problems=tuple(reading.problems), customer=customer, reference=reference, raw=raw)
@@ -200,7 +203,7 @@ class Validator:
         reading.refuse(f"/properties/{name}", "too_long" if order_id else "missing", detail)
         return None
 
-    def _check_order(self, split: _Split, reference: str | None, reading: Reading) -> None:
+    def _check_order(self, split: _Split, reading: Reading) -> None:
         """What an order event needs beside its id: the program's currency, and a refund an identity of its own."""
         if split.type.order is None and split.type.id not in ORDER_FAMILY_TYPES:
             return
@@ -209,9 +212,15 @@ class Validator:
             if given is not None and given != self.program.settings.currency:
                 detail = f"this program counts in {self.program.settings.currency}; convert the order before sending it"
                 reading.refuse(f"/properties/{name}", "currency_mismatch", detail)
-        if split.type.id == "partial_refund" and reference is None and split.stored.get("refund_id") is None:
+        if split.type.id == "partial_refund" and not split.stored.get("refund_id"):
             detail = "a refund needs an identity of its own: a 'refund_id' or a reference"
             reading.refuse("/properties/refund_id", "missing", detail)
+
+
+def _identify(split: _Split, reference: object) -> None:
+    """A refund without a `refund_id` is known by its reference. Recorded is the hash: references are sealed."""
+    if isinstance(reference, str) and reference and not split.stored.get("refund_id"):
+        split.stored["refund_id"] = f"ref:{reference_hash('reference', reference).hex()[:32]}"
 
 
 def _birth_date(split: _Split) -> date | msgspec.UnsetType | None:
