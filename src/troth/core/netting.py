@@ -111,14 +111,12 @@ def _raise(account: Account, order_id: UUID, rises: list[Rise]) -> list[LotKey]:
 
 
 def _take_own(account: Account, order_id: UUID, falls: list[Fall], state: Held) -> None:
-    """Out of the order's lots that hold points of the falling rules: each rule's own, then what other falling rules
-    have left in theirs, since the rules of one lot share its points. What is pending lies in no other place, so it is
-    found in the lots that those share a rule with, too."""
-    for fall in falls:
+    """Out of each falling rule's own lots, the order's lots that hold points of it (semantics-answers.md 28). Rules may
+    share a lot: who has fewer lots chooses first. What is pending is certain to lie in one of them, so it is found in
+    the lots that those share a rule with, too."""
+    lots = [account.lot(key) for key in account.order(order_id).lots]
+    for fall in sorted(falls, key=lambda fall: sum(fall.rule in lot.rules for lot in lots)):
         _take_tagged(account, order_id, fall, ({fall.rule}, state))
-    falling = {fall.rule for fall in falls}
-    for fall in falls:
-        _take_tagged(account, order_id, fall, (falling, state))
     if state == "pending":
         for fall in falls:
             _take_tagged(account, order_id, fall, (_sharing(account, order_id, fall.rule), state))
