@@ -202,6 +202,7 @@ def _fold(account: Account, effect: Effect) -> CustomerState:
         changes |= _order_changes(account, effect.order)
     if event.birth_date is not msgspec.UNSET:
         changes["birth_date"] = event.birth_date
+    tiers = keep_history(account, effect.tiers or state.tiers)
     return msgspec.structs.replace(
         state,
         seq=state.seq + 1,
@@ -214,7 +215,7 @@ def _fold(account: Account, effect: Effect) -> CustomerState:
         lots=account.lots,
         order_states=account.orders,
         uses=_add_uses(state.uses, effect.uses) if effect.uses else state.uses,
-        tiers=keep_history(effect.tiers or state.tiers, event, account.postings, book),
+        tiers=tiers,
         **changes,
     )
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 
 import msgspec
 
+from troth.core.calendar import local_day
 from troth.core.coercion import Reading, read_fields
 from troth.core.event import Event
 from troth.core.inputs import Inputs, from_json, to_json
 from troth.core.order_content import Net, lowered_fields, net
 from troth.core.order_facts import read_fact
-from troth.core.order_state import Held, Order
+from troth.core.order_state import Held, Known, Order
 from troth.core.program import EventType
 from troth.core.rules import OrderView, RuleBook, Verdict, judge
 from troth.core.state import Lot
@@ -76,8 +78,23 @@ def as_opened(event: Event, inputs: Inputs, book: RuleBook, lots: Sequence[Lot])
         accepted_at=event.occurred_at,
         lots=tuple(sorted(lot.key for lot in lots)),
     )
-    verdicts = deserved(order, net(event.type, content, ()), book, inputs)
-    return msgspec.structs.replace(order, held=held_by(verdicts))
+    held = held_by(deserved(order, net(event.type, content, ()), book, inputs))
+    return msgspec.structs.replace(order, held=held, known=_known_as_opened(event, held, book, lots))
+
+
+def _known_as_opened(event: Event, held: Mapping[str, Held], book: RuleBook, lots: Sequence[Lot]) -> tuple[Known, ...]:
+    """Since when its points count for tiers: what was on hold since its release."""
+    tiers = book.program.tiers
+    if tiers is None or not book.tier_basis:
+        return ()
+    days: dict[date, int] = {}
+    for lot in lots:
+        awards = [held[rule] for rule in lot.rules if rule in held]
+        points = sum([award.points for award in awards if award.qualifying and award.wallet == tiers.wallet])
+        if points and not lot.pending:
+            day = local_day(lot.hold_until or event.judged_at, book.zone)
+            days[day] = days.get(day, 0) + points
+    return tuple(Known(day, days[day]) for day in sorted(days))
 
 
 def held_by(verdicts: Sequence[Verdict]) -> dict[str, Held]:

@@ -7,7 +7,7 @@ whole refund. What is held and how it was paid is what the next fold is compared
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -68,6 +68,13 @@ class Part(msgspec.Struct, frozen=True, gc=False, array_like=True):
     points: int
 
 
+class Known(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Points of an order that count for tiers, by the day that brought them."""
+
+    day: date  # program-zone day on which they were first known
+    points: int
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     id: UUID  # its opening event
     key: UUID  # hash of its id (`ids.order_key`)
@@ -85,6 +92,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
     is_refunded: bool = False
     is_counted: bool = True  # in customer.orders
     held: Mapping[str, Held] = {}  # by rule
+    known: tuple[Known, ...] = ()  # what of it counts for tiers, oldest day first; kept where time takes levels away
     lots: tuple[LotKey, ...] = ()  # that hold points it earned
     burned: tuple[Part, ...] = ()  # burned points it holds, in order of taking
     is_paid: bool = False  # they are spent; until it is accepted they are reserved

@@ -11,10 +11,11 @@ from datetime import datetime
 
 import msgspec
 
-from troth.core.account import Refused
+from troth.core.account import Account, Refused
 from troth.core.calendar import local_day
 from troth.core.coercion import parse_moment
 from troth.core.event import Event
+from troth.core.order_state import Known
 from troth.core.program import Level
 from troth.core.rules import RuleBook
 from troth.core.state import CustomerState, Lacking, Posting, TierHistory, qualifying_change
@@ -44,18 +45,44 @@ def with_history(state: CustomerState, book: RuleBook) -> CustomerState:
     return msgspec.structs.replace(state, tiers=tiers)
 
 
-def keep_history(history: TierHistory, event: Event, postings: Iterable[Posting], book: RuleBook) -> TierHistory:
-    """The days on which qualifying points count, these postings included, for tiers that time takes away."""
+def keep_history(account: Account, history: TierHistory) -> TierHistory:
+    """The days on which qualifying points count, the account's postings included, for tiers that time takes away.
+
+    Its orders keep since when their points are known. Raises Lacking.
+    """
+    event, book = account.event, account.shelf.live
     tiers = book.program.tiers
     if not book.tier_basis or tiers is None:
         return history
-    for posting in postings:
+    today = local_day(event.judged_at, book.zone)
+    for posting in account.postings:
         change = qualifying_change(posting) if posting.wallet == tiers.wallet else 0
         if change:
             counted = local_day(posting.earned_at or posting.occurred_at, book.zone)
-            history = add_earned(history, counted, local_day(event.judged_at, book.zone), change)
+            for known in _by_day_known(account, posting, Known(today, change)):
+                history = add_earned(history, counted, known.day, known.points)
             history = msgspec.structs.replace(history, seen_at=event.judged_at)
     return history
+
+
+def _by_day_known(account: Account, posting: Posting, change: Known) -> tuple[Known, ...]:
+    """A change by the days since which its points are known: what an order loses is what it was given last."""
+    opens_plainly = posting.order_id == account.event.id and posting.order_id not in account.orders
+    if posting.order_id is None or opens_plainly:
+        return (change,)
+    order = account.order(posting.order_id)
+    kept, parts, rest = list(order.known), list[Known](), change.points
+    while rest < 0 and kept:
+        last = kept.pop()
+        taken = min(last.points, -rest)
+        rest += taken
+        parts.append(Known(last.day, -taken))
+        if taken < last.points:
+            kept.append(Known(last.day, last.points - taken))
+    if rest > 0:
+        kept.append(Known(change.day, rest))
+    account.keep_order(msgspec.structs.replace(order, known=tuple(kept)))
+    return (*parts, Known(change.day, rest)) if rest else tuple(parts)
 
 
 def history_of(

@@ -25,12 +25,13 @@ from troth.core.state import Earned, TierHistory
 def add_earned(history: TierHistory, counted: date, judged: date, points: int) -> TierHistory:
     """The history with points that count at one day and are known since another.
 
-    Points taken back (negative) come out of what was earned on that day, the last known first. What that day does not
-    hold stays as a negative entry, so that the sum of all entries is the sum of all that was ever added.
+    Points taken back (negative) come out of what was earned on that day: first what was known on that other day, then
+    the last known. What that day does not hold stays as a negative entry, so that the sum of all entries is the sum of
+    all that was ever added.
     """
     earned = list(history.earned)
     if points < 0:
-        points = -_take(earned, counted, -points)
+        points = -_take(earned, counted, _take_exactly(earned, (counted, judged), -points))
     _add(earned, Earned(counted, judged, points))
     kept = earned if len(earned) <= limits.TIER_DAYS else _join_oldest(earned)
     return msgspec.structs.replace(history, earned=tuple(kept))
@@ -49,18 +50,31 @@ def _add(earned: list[Earned], new: Earned) -> None:
         earned.insert(at, new)
 
 
+def _take_exactly(earned: list[Earned], place: tuple[date, date], points: int) -> int:
+    """Take points out of the entry of these two days. Out: how many are still to be taken."""
+    at = bisect_left(earned, place, key=_place)
+    if at == len(earned) or _place(earned[at]) != place or earned[at].points <= 0:
+        return points
+    return points - _take_at(earned, at, points)
+
+
+def _take_at(earned: list[Earned], at: int, points: int) -> int:
+    """Take what an entry holds, at most so many points. Out: how many."""
+    entry = earned[at]
+    taken = min(entry.points, points)
+    if taken == entry.points:
+        del earned[at]
+    else:
+        earned[at] = msgspec.structs.replace(entry, points=entry.points - taken)
+    return taken
+
+
 def _take(earned: list[Earned], counted: date, points: int) -> int:
     """Take points out of the entries of one day. Out: how many are still to be taken."""
     at = bisect_right(earned, counted, key=lambda entry: entry.counted)
     while points and at and earned[at - 1].counted == counted:
         at -= 1
-        entry = earned[at]
-        taken = min(entry.points, points)
-        points -= taken  # more, when the day owes points already: these are owed together
-        if taken == entry.points:
-            del earned[at]
-        else:
-            earned[at] = msgspec.structs.replace(entry, points=entry.points - taken)
+        points -= _take_at(earned, at, points)  # more, when the day owes points already: these are owed together
     return points
 
 

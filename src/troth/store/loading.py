@@ -168,6 +168,7 @@ def order_of(found: StoredOrder, book: RuleBook) -> Order:
         caused=0,
         revision=found.revision,
         order_key=found.order_key,
+        clock=found.clock,
         postings=(),
     )
     return as_opened(event_of(past, book), from_json(found.inputs), book, found.lots)
@@ -204,7 +205,10 @@ async def _load_due(connection: Connection, row: CustomerRow, state: CustomerSta
     key = Key(row.bucket, row.id)
     found = await parts.load_due(connection, key, sources.now, sources.most_lots)
     state = _with_lots(state, [lot for lot in found.lots if lot.key not in state.lots])
-    missing = [order_id for order_id in found.orders if order_id not in state.order_states]
+    asked = dict.fromkeys(found.orders)
+    if sources.book.tier_basis:  # they keep since when their points count for tiers
+        asked |= {lot.order: None for lot in found.lots if lot.pending and lot.order is not None}
+    missing = [order_id for order_id in asked if order_id not in state.order_states]
     if missing:
         state = await load_orders(connection, key, state, (missing, sources))
     born = birth_date_of(row, sources.vault)

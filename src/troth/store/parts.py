@@ -43,6 +43,7 @@ class StoredOrder(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: datetime
     revision: int
     order_key: UUID
+    clock: datetime | None  # the program's present when it was opened, if a test clock stood
     properties: Mapping[str, object]
     inputs: Mapping[str, object] | None
     lots: tuple[Lot, ...]
@@ -171,6 +172,7 @@ def _stored(row: asyncpg.Record, state: Order | None, lots: Sequence[Lot]) -> St
         occurred_at=row["occurred_at"],
         revision=row["revision"],
         order_key=row["order_key"],
+        clock=row["clock"],
         properties=_plain(row["properties"]),
         inputs=None if inputs is None else _plain(inputs),
         lots=tuple(lots),

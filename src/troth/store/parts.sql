@@ -40,7 +40,7 @@ join lots l using (bucket, event_id)
 
 -- name: orders
 -- Orders by opening event, with what their opening events recorded.
-select o.customer_id, o.id, o.state, e.type, e.occurred_at, e.revision, e.order_key, e.properties, e.inputs
+select o.customer_id, o.id, o.state, e.type, e.occurred_at, e.revision, e.order_key, e.clock, e.properties, e.inputs
 from unnest($1::smallint[], $2::uuid[], $3::uuid[]) as asked(bucket, customer_id, id)
 join orders o using (bucket, customer_id, id)
 join events e on e.bucket = o.bucket and e.id = o.id
