@@ -60,7 +60,7 @@ def point_sub(books: Books, told: Told) -> None:
     reverses, allows = bool(told.properties.get("reverse")), bool(told.properties.get("allow_debt"))
     target = "program" if reverses else "spent"
     parts = books.take(wallet, points) if allows else books.take_all(wallet, points)
-    counted = min(points, books.wallet(wallet)["qualifying"]) if reverses else 0
+    counted = max(0, min(points, books.wallet(wallet)["qualifying"])) if reverses else 0
     for _, part in parts:
         books.move(wallet, f"available>{target}", part, "adjustment")
     rest = points - sum(part for _, part in parts)
