@@ -11,8 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from troth.core.account import About, Account, Refused
-from troth.core.direct import stored
-from troth.core.ids import read_id
+from troth.core.direct import stored, under_way
 from troth.core.program import Reward
 from troth.core.state import Lacking, Redemption, Stock
 from troth.core.tiers import held_level
@@ -93,12 +92,12 @@ def _known(account: Account, reward: str) -> tuple[int, Stock | None]:
 
 def fulfil(account: Account) -> Redemption:
     """`reward_fulfilled`: the customer has it."""
-    return msgspec.structs.replace(_open_redemption(account), status="fulfilled")
+    return msgspec.structs.replace(_claimed(account), status="fulfilled")
 
 
 def cancel(account: Account) -> Claim:
     """`reward_cancelled`: spent → available, one back to the stock and to the customer's limit; a code stays used."""
-    redemption = _open_redemption(account)
+    redemption = _claimed(account)
     claimed, stock = _known(account, redemption.reward)
     account.give_back(redemption.parts, "spent", About(reason="return"), extends=True)
     left = None if stock is None else msgspec.structs.replace(stock, claimed=max(stock.claimed - 1, 0))
@@ -106,15 +105,5 @@ def cancel(account: Account) -> Claim:
     return Claim(redemption=cancelled, claimed=max(claimed - 1, 0), stock=left)
 
 
-def _open_redemption(account: Account) -> Redemption:
-    """The redemption an event names, neither fulfilled nor cancelled. Raises Lacking, Refused."""
-    named = str(stored(account).get("redemption"))
-    key = read_id("rdm", named)
-    if key is not None and key not in account.state.redemptions and not account.state.is_whole:
-        raise Lacking(redemption=key)
-    found = account.state.redemptions.get(key) if key is not None else None
-    if found is None:
-        raise Refused("/properties/redemption", "unknown_redemption", f"this customer has no redemption '{named}'")
-    if found.status != "created":
-        raise Refused("/properties/redemption", "redemption_ended", f"this redemption was {found.status} before")
-    return found
+def _claimed(account: Account) -> Redemption:
+    return under_way(account, "redemption", account.state.redemptions)

@@ -10,7 +10,8 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -20,10 +21,10 @@ from troth.core.burning import split
 from troth.core.calendar import end_of_day, expires_at, expiry_text, local_day
 from troth.core.coercion import parse_moment
 from troth.core.earning import Terms, lot_on
-from troth.core.ids import read_id
+from troth.core.ids import IdKind, read_id
 from troth.core.program import Wallet
 from troth.core.program.fields import read_duration
-from troth.core.state import Lacking, PointState, Reservation
+from troth.core.state import Lacking, PointState, Redemption, Reservation
 
 
 def stored(account: Account) -> Mapping[str, object]:
@@ -111,7 +112,7 @@ def reserve(account: Account) -> Reservation:
 def capture(account: Account) -> Reservation:
     """`reservation_captured`: reserved → spent, all of it or `points`; the rest is released."""
     given = stored(account)
-    held = held_reservation(account, given)
+    held = under_way(account, "reservation", account.state.reservations)
     points = _points(given) if given.get("points") is not None else held.points
     if points > held.points:
         detail = f"the reservation holds {held.points} points"
@@ -128,23 +129,31 @@ def capture(account: Account) -> Reservation:
 
 def release(account: Account) -> Reservation:
     """`reservation_released`: reserved → available, with the date the points had; past it they expire."""
-    held = held_reservation(account, stored(account))
+    held = under_way(account, "reservation", account.state.reservations)
     account.give_back(held.parts, "reserved", About(reason="return"), extends=False)
     return msgspec.structs.replace(held, status="released")
 
 
-def held_reservation(account: Account, given: Mapping[str, object]) -> Reservation:
-    """The reservation an event names, still held. Raises Lacking, Refused."""
-    named = str(given.get("reservation"))
-    key = read_id("res", named)
-    if key is not None and key not in account.state.reservations and not account.state.is_whole:
-        raise Lacking(reservation=key)
-    found = account.state.reservations.get(key) if key is not None else None
+Named = TypeVar("Named", Reservation, Redemption)
+
+
+def under_way(
+    account: Account, kind: Literal["reservation", "redemption"], known: Mapping[UUID, Named | None]
+) -> Named:
+    """The reservation or redemption that an event names, not ended yet. Raises Lacking, Refused."""
+    text = str(stored(account).get(kind))
+    key = read_id(_ID_KINDS[kind], text)
+    if key is not None and key not in known and not account.state.is_whole:
+        raise Lacking(**{kind: key})
+    found = known.get(key) if key is not None else None
     if found is None:
-        raise Refused("/properties/reservation", "unknown_reservation", f"this customer has no reservation '{named}'")
-    if found.status != "held":
-        raise Refused("/properties/reservation", "reservation_ended", f"this reservation was {found.status} before")
+        raise Refused(f"/properties/{kind}", f"unknown_{kind}", f"this customer has no {kind} '{text}'")
+    if found.status not in ("held", "created"):
+        raise Refused(f"/properties/{kind}", f"{kind}_ended", f"this {kind} was {found.status} before")
     return found
+
+
+_ID_KINDS: Mapping[str, IdKind] = {"reservation": "res", "redemption": "rdm"}
 
 
 # What they are given

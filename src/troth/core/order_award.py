@@ -18,7 +18,7 @@ from troth.core.event import Event
 from troth.core.inputs import Inputs, from_json, to_json
 from troth.core.order_content import Net, lowered_fields, net
 from troth.core.order_facts import read_fact
-from troth.core.order_state import Held, Known, Order
+from troth.core.order_state import Fact, Held, Known, Order
 from troth.core.program import EventType
 from troth.core.rules import OrderView, RuleBook, Verdict, judge
 from troth.core.state import Lot
@@ -52,12 +52,26 @@ def values_of(opening: EventType, properties: Mapping[str, object], book: RuleBo
     return tuple(None if field.pii else value for field, (_, value) in zip(opening.properties, found, strict=True))
 
 
-def as_opened(event: Event, inputs: Inputs, book: RuleBook, lots: Sequence[Lot]) -> Order:
-    """An order to which nothing has happened since its plain opening, from its opening event alone."""
-    recorded = to_json(inputs) or {}
-    values = recorded.get("values") or {}
+def new_order(event: Event, inputs: Inputs, content: Fact, revision: int) -> Order:
+    """An order as its opening event makes it, before anything is deserved. It is accepted by whoever decides that."""
+    values = (to_json(inputs) or {}).get("values") or {}
     assert isinstance(values, Mapping)
     assert event.order_key is not None
+    return Order(
+        id=event.id,
+        key=event.order_key,
+        type=event.type.id,
+        revision=revision,
+        opened_at=event.occurred_at,
+        values=values,
+        multiplier=str(inputs.multiplier),
+        content=content,
+        rooms=inputs.rooms,
+    )
+
+
+def as_opened(event: Event, inputs: Inputs, book: RuleBook, lots: Sequence[Lot]) -> Order:
+    """An order to which nothing has happened since its plain opening, from its opening event alone."""
     content = read_fact(
         event_type=event.type,
         opening=event.type,
@@ -65,21 +79,15 @@ def as_opened(event: Event, inputs: Inputs, book: RuleBook, lots: Sequence[Lot])
         occurred_at=event.occurred_at,
         properties=json.loads(event.properties, parse_float=Decimal),
     )
-    order = Order(
-        id=event.id,
-        key=event.order_key,
-        type=event.type.id,
-        revision=book.program.revision,
-        opened_at=event.occurred_at,
-        values=values,
-        multiplier=str(inputs.multiplier),
-        content=content,
-        rooms=inputs.rooms,
+    order = new_order(event, inputs, content, book.program.revision)
+    held = held_by(deserved(order, net(event.type, content, ()), book, inputs))
+    return msgspec.structs.replace(
+        order,
         accepted_at=event.occurred_at,
+        held=held,
+        known=_known_as_opened(event, held, book, lots),
         lots=tuple(sorted(lot.key for lot in lots)),
     )
-    held = held_by(deserved(order, net(event.type, content, ()), book, inputs))
-    return msgspec.structs.replace(order, held=held, known=_known_as_opened(event, held, book, lots))
 
 
 def _known_as_opened(event: Event, held: Mapping[str, Held], book: RuleBook, lots: Sequence[Lot]) -> tuple[Known, ...]:

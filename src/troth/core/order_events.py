@@ -6,7 +6,7 @@ fact kept waiting until its order opens. No order event is refused for the order
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -17,7 +17,8 @@ from troth.core.account import Account, Refused
 from troth.core.coercion import Problem, Reading, read_fields
 from troth.core.direct import stored
 from troth.core.event import Event
-from troth.core.inputs import Inputs, to_json
+from troth.core.inputs import Inputs
+from troth.core.order_award import new_order
 from troth.core.order_content import complete
 from troth.core.order_facts import is_newer, is_same_content, merge, read_fact
 from troth.core.order_fold import Folded, fold_order, measure_rooms
@@ -101,23 +102,11 @@ def known_order(account: Account) -> Order | None:
 
 def _open(account: Account, inputs: Inputs) -> OrderEffect:
     event, book = account.event, account.shelf.live
-    assert event.order_key is not None
     content = _fact(account, event.type)
     waiting = _waiting(account)
-    recorded = to_json(inputs) or {}
-    values = recorded.get("values") or {}
-    assert isinstance(values, Mapping)
     mode = _mode(content, book.program.orders)
-    order = Order(
-        id=event.id,
-        key=event.order_key,
-        type=event.type.id,
-        revision=book.program.revision,
-        opened_at=event.occurred_at,
-        values=values,
-        multiplier=str(inputs.multiplier),
-        content=content,
-        rooms=inputs.rooms,
+    order = msgspec.structs.replace(
+        new_order(event, inputs, content, book.program.revision),
         accepted_at=event.occurred_at if mode == "immediate" else None,
         decides_at=event.occurred_at + book.program.orders.after if mode == "after" else None,
         is_counted=False,

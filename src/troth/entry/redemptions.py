@@ -5,24 +5,20 @@ In: a reward, or the redemption that the address names. Out: an event and its an
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import msgspec
 from litestar import post
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
 from troth.api.openapi import documented
-from troth.api.problems import ProblemError
-from troth.api.reading import reading_of
 from troth.api.spending import RedemptionItem, load_redemption
-from troth.core.ids import read_id
-from troth.core.program.builtin_types import COMMAND_TYPES
-from troth.entry.command_door import PARAMETERS, Command, answer, in_body, read_command, record, unknown_fields
+from troth.entry.command_door import PARAMETERS
 from troth.entry.events import EventRequest
 from troth.entry.shapes import EventAnswer
+from troth.entry.spending import Thing, end, make
 
 _TAGS = ["Spending"]
+_REDEMPTION = Thing(name="redemption", ids="rdm", load=load_redemption)
 
 
 class RedemptionBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,17 +57,7 @@ _CANCEL = documented(body=CancelBody, example={"reason": "out of coffee"}, answe
 @post("/v1/customers/{customer:str}/redemptions", status_code=201, tags=_TAGS, summary="Claim a reward", opt=_CLAIM)
 async def claim_reward(request: EventRequest, customer: FromPath[str]) -> ASGIResponse:
     """Pay for a reward with points; a reward with a pool gives its next code."""
-    asked = await read_command(request, COMMAND_TYPES["reward_claimed"])
-    command = Command(
-        customer=customer,
-        type="reward_claimed",
-        properties=asked.given(("reward",)),
-        unread=unknown_fields(asked, ("reward",)),
-    )
-    outcome = await record(request, asked, command)
-    made = read_id("evt", outcome.record.id)
-    assert made is not None, "a recorded event"
-    return await answer(request, asked, outcome, redemption=await _shown(request, customer, made))
+    return await make(request, customer, _REDEMPTION, ("reward_claimed", ("reward",)))
 
 
 @post(
@@ -85,7 +71,7 @@ async def fulfil_redemption(
     request: EventRequest, customer: FromPath[str], redemption_id: FromPath[str]
 ) -> ASGIResponse:
     """Say that the customer has the reward."""
-    return await _end(request, customer, redemption_id, ("reward_fulfilled", ()))
+    return await end(request, (customer, redemption_id), _REDEMPTION, ("reward_fulfilled", ()))
 
 
 @post(
@@ -99,36 +85,7 @@ async def cancel_redemption(
     request: EventRequest, customer: FromPath[str], redemption_id: FromPath[str]
 ) -> ASGIResponse:
     """Give the points back, and the reward back to the stock; a code stays used."""
-    return await _end(request, customer, redemption_id, ("reward_cancelled", ("reason",)))
-
-
-async def _end(
-    request: EventRequest, customer: str, redemption_id: str, effect: tuple[str, tuple[str, ...]]
-) -> ASGIResponse:
-    """`effect`: the event type, and the fields of its body."""
-    type_id, known = effect
-    asked = await read_command(request, COMMAND_TYPES[type_id], may_be_empty=True)
-    claimed = read_id("rdm", redemption_id)
-    if claimed is None:
-        raise ProblemError(404, "unknown_redemption", f"There is no redemption {redemption_id!r}.")
-    command = Command(
-        customer=customer,
-        type=type_id,
-        properties={"redemption": redemption_id, **asked.given(known)},
-        unread=unknown_fields(asked, known),
-        place=_place,
-    )
-    outcome = await record(request, asked, command)
-    return await answer(request, asked, outcome, redemption=await _shown(request, customer, claimed))
-
-
-def _place(pointer: str) -> str:
-    """The address names the redemption, so a problem of it stands there."""
-    return "/path/redemption_id" if pointer == "/properties/redemption" else in_body(pointer)
-
-
-async def _shown(request: EventRequest, customer: str, key: UUID) -> RedemptionItem | None:
-    return await load_redemption(reading_of(request), customer, key)
+    return await end(request, (customer, redemption_id), _REDEMPTION, ("reward_cancelled", ("reason",)))
 
 
 HANDLERS = [claim_reward, fulfil_redemption, cancel_redemption]
