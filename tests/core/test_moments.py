@@ -71,6 +71,15 @@ def test_a_changed_date_is_told_once_a_year() -> None:
     assert birthdays == ["2028-06-14T22"]
 
 
+def test_a_mended_date_is_told_in_the_year_that_has_not_told_one() -> None:
+    """In November it is first given as 15 June, which has passed, and then as 25 November, which has not."""
+    judge = newcomer()
+    judge.send("profile", birth_date="1990-06-15")
+    judge.send("profile", birth_date="1990-11-25")
+    birthdays = [at for type_id, at in told(judge, "2027-12-31T00:00Z") if type_id == "birthday"]
+    assert birthdays == ["2026-11-24T23", "2027-11-24T23"]
+
+
 def test_a_date_that_is_taken_away_is_told_no_more() -> None:
     judge = newcomer()
     judge.send("profile", birth_date="1990-01-15")
@@ -81,7 +90,7 @@ def test_a_date_that_is_taken_away_is_told_no_more() -> None:
 def test_birth_dates_of_before_are_told_from_now_on() -> None:
     book = newcomer().book
     found = birthday_told(NO_CALENDAR, date(1990, 1, 15), NOON, book)
-    assert found.birthday == 2026
+    assert found.birthday_passed == 2026
     assert birthday_told(CalendarState(birthday=2024), date(1990, 1, 15), NOON, book).birthday == 2024
     assert birthday_told(NO_CALENDAR, None, NOON, book) is NO_CALENDAR
 

@@ -32,7 +32,7 @@ def occasions(state: CustomerState, book: RuleBook) -> Iterator[Occasion]:
     """What is told next, of each kind at most one."""
     calendar, zone = state.calendar, book.zone
     if state.birth_date is not None:
-        year = calendar.birthday + 1
+        year = max(calendar.birthday, calendar.birthday_passed) + 1
         yield Occasion(type="birthday", moment=start_of_day(birthday_in(state.birth_date, year), zone), number=year)
     if calendar.joined_at is not None:
         years = calendar.anniversary + 1
@@ -69,15 +69,15 @@ def calendar_after(state: CustomerState, event: Event, book: RuleBook) -> Calend
         )
     if isinstance(event.birth_date, date):
         year = _birthday_passed(event.birth_date, event.judged_at, book)
-        calendar = msgspec.structs.replace(calendar, birthday=max(calendar.birthday, year))
+        calendar = msgspec.structs.replace(calendar, birthday_passed=year)
     return calendar
 
 
 def birthday_told(calendar: CalendarState, born: date | None, created_at: datetime, book: RuleBook) -> CalendarState:
     """The calendar of a customer whose birth date was recorded before birthdays were told."""
-    if born is None or calendar.birthday:
+    if born is None or calendar.birthday or calendar.birthday_passed:
         return calendar
-    return msgspec.structs.replace(calendar, birthday=_birthday_passed(born, created_at, book))
+    return msgspec.structs.replace(calendar, birthday_passed=_birthday_passed(born, created_at, book))
 
 
 def _anniversaries_passed(joined_at: datetime, now: datetime, book: RuleBook) -> int:

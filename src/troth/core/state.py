@@ -172,7 +172,8 @@ class CalendarState(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_de
 
     joined_at: datetime | None = None  # of the first opt_in, else of the first event
     opted_in: bool = False  # joined_at is an opt_in's
-    birthday: int = 0  # the last year whose birthday was told, or had passed when the date became known
+    birthday: int = 0  # the last year whose birthday was told
+    birthday_passed: int = 0  # the last year whose birthday had passed when the date became known
     anniversary: int = 0  # the last anniversary that was told, or had passed when the customer was first recorded
     silence: datetime | None = None  # the last activity whose silence was told
 

@@ -67,7 +67,7 @@ def _kept(order: Order) -> Order | None:
 
 def _without_birthday(calendar: CalendarState) -> CalendarState:
     """Birth dates are personal: the fold does not know which birthdays have passed."""
-    return msgspec.structs.replace(calendar, birthday=0)
+    return msgspec.structs.replace(calendar, birthday=0, birthday_passed=0)
 
 
 def _compare_due(name: str, fold: Fold, found: Caches, shelf: Shelf | None) -> Iterator[Difference]:

@@ -50,7 +50,10 @@ async def _mend(connection: Connection, books: RuleBooks, key: tuple[int, UUID])
     fold = fold_customer(cached.state, events, revisions)
     shelf = last_shelf(events, revisions)
     caches = caches_of(fold)
-    calendar = msgspec.structs.replace(fold.state.calendar, birthday=cached.state.calendar.birthday)
+    kept = cached.state.calendar
+    calendar = msgspec.structs.replace(
+        fold.state.calendar, birthday=kept.birthday, birthday_passed=kept.birthday_passed
+    )
     caches.state = msgspec.structs.replace(fold.state, created_at=cached.state.created_at, calendar=calendar)
     due_at = due_moment(fold, shelf) if shelf is not None else None
     caches.due_at = min((moment for moment in (due_at, cached.due_at) if moment is not None), default=None)
