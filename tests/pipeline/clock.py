@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from tests.conftest import TestDatabase
-from troth.pipeline import ingest
+from troth.pipeline import ingest, naming
 from troth.store.upkeep import make_partitions
 
 
@@ -32,4 +32,6 @@ async def set_clock(clock: Clock, access: TestDatabase, text: str) -> None:
 def stop_clock(patch: pytest.MonkeyPatch, now: datetime) -> Clock:
     clock = Clock(now)
     patch.setattr(ingest, "time", clock)
+    patch.setattr(naming, "time", clock)
+    patch.setattr(naming, "_ids", naming._Ids())  # those before it belong to another time
     return clock

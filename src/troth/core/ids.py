@@ -13,7 +13,7 @@ from uuid import UUID
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_SERIAL_BITS = 20  # ids derived from one id: 2^19 on either side
+SERIAL_BITS = 20  # ids derived from one id: 2^19 on either side
 RANDOM_BITS = 66  # 4 bits after the bucket, 62 behind the variant
 
 
@@ -29,7 +29,7 @@ def uuid7(milliseconds: int, bucket: int, random: int) -> UUID:
     The last 20 bits start in their middle, so that `neighbour` never carries into the bits above.
     """
     rand_a = bucket << 4 | random >> 62 & 0xF
-    rand_b = (random & (1 << 62) - 1) >> _SERIAL_BITS << _SERIAL_BITS | 1 << _SERIAL_BITS - 1
+    rand_b = (random & (1 << 62) - 1) >> SERIAL_BITS << SERIAL_BITS | 1 << SERIAL_BITS - 1
     return UUID(int=milliseconds << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b)
 
 

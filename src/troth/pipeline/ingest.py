@@ -9,21 +9,21 @@ Nothing is left behind when anything fails; running the same works again, with t
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
 from troth import limits
-from troth.core.ids import RANDOM_BITS, bucket_of, uuid7
+from troth.core.ids import bucket_of
 from troth.core.program.builtin_types import PROFILE_TYPE
 from troth.core.rules import RuleBook
 from troth.core.state import CustomerState
 from troth.pipeline.books import Book, Books
 from troth.pipeline.claim import Claims, claim_followed, first_of_each
 from troth.pipeline.judge import judge_works
+from troth.pipeline.naming import name_works, new_id
 from troth.pipeline.outcome import Applied, Conflict, Problem, Rejected
 from troth.pipeline.stock import SHARED_TYPES
 from troth.pipeline.work import Work
@@ -244,35 +244,3 @@ def _is_refused(work: Work) -> bool:
 def present() -> datetime:
     """The moment for everything the program means, to the millisecond."""
     return datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000, UTC)
-
-
-def new_id(bucket: int) -> UUID:
-    return uuid7(time.time_ns() // 1_000_000, bucket, _random_bits())
-
-
-class _RandomBits:
-    """Random bits of the operating system, drawn for many ids at a time."""
-
-    def __init__(self) -> None:
-        self._drawn: Iterator[int] = iter(())
-
-    def __call__(self) -> int:
-        bits = next(self._drawn, None)
-        if bits is not None:
-            return bits
-        size = (RANDOM_BITS + 7) // 8
-        drawn = os.urandom(size * _IDS_DRAWN)
-        self._drawn = iter([int.from_bytes(drawn[at : at + size]) for at in range(0, len(drawn), size)])
-        return next(self._drawn)
-
-
-_IDS_DRAWN = 256
-_random_bits = _RandomBits()
-
-
-def name_works(works: Iterable[Work], customers: Names) -> None:
-    """Give an id to every work that has none yet, in the bucket of its customer."""
-    for work in works:
-        if work.id is None:
-            name = work.customer
-            work.name(new_id(customers[name][1] if name in customers else bucket_of(name)))

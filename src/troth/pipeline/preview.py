@@ -13,8 +13,9 @@ from troth.core.rules import RuleBook, Shelf
 from troth.core.state import CustomerState
 from troth.pipeline.books import Book, Books
 from troth.pipeline.claim import Claims
-from troth.pipeline.ingest import admit, name_works, new_id, present
+from troth.pipeline.ingest import admit, present
 from troth.pipeline.judge import decide_loaded, prefetch
+from troth.pipeline.naming import name_works, new_id
 from troth.pipeline.outcome import Outcome, Previewed, RawEvent, Rejected
 from troth.pipeline.owners import Owners
 from troth.pipeline.validate import Refused

@@ -21,8 +21,9 @@ from troth.core.judging import Judged
 from troth.core.rules import RuleBook, Shelf
 from troth.core.state import CustomerState
 from troth.pipeline.books import Book, Books
-from troth.pipeline.ingest import new_id, present
+from troth.pipeline.ingest import present
 from troth.pipeline.judge import decide_loaded
+from troth.pipeline.naming import new_id
 from troth.pipeline.write import Ledger, Party
 from troth.store import batch, due
 from troth.store.batch import CustomerRow
