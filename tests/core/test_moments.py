@@ -168,6 +168,15 @@ def test_activity_ends_a_silence_and_begins_the_next() -> None:
     assert silent(judge, "2027-10-01T00:00Z") == ["2027-03-03T23"]
 
 
+def test_what_comes_late_of_the_last_day_begins_no_other_silence() -> None:
+    """Both are of 20 November; the second one is of a later hour and comes after the silence was told."""
+    judge = newcomer(inactivity_days="30")
+    judge.send(amount="1")
+    assert silent(judge, "2027-01-10T00:00Z") == ["2026-12-20T23"]
+    judge.send(now=moment("2027-01-10T12:00Z"), at=moment("2026-11-20T22:30Z"), amount="1")
+    assert silent(judge, "2027-10-01T00:00Z") == []
+
+
 @pytest.mark.parametrize(
     ("type_id", "raw"),
     [("point_add", {"points": "1"}), ("checkout_accept", {"order_id": "o9"}), ("points_reserved", {"points": "1"})],

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tests.simulator.acts import Act, Answer
+from tests.simulator.days import local_day
 from tests.simulator.model_books import AFTER, BEFORE, Books, Customer, Refused, Shared
 from tests.simulator.model_direct import DIRECT
 from tests.simulator.model_due import (
@@ -224,6 +225,7 @@ def _calendar_due(books: Books, due: DueThing) -> None:
             assert customer.joined is not None
             properties["years"] = due.years - customer.joined.year
         case _:
-            customer.silence_told = customer.last_activity
+            assert customer.last_activity is not None
+            customer.silence_told = local_day(books.program.zone, customer.last_activity)
             properties["days"] = due.years
     record(books, Told(type=due.name, occurred_at=due.at, properties=properties, is_system=True), by_rules)

@@ -108,7 +108,7 @@ class Customer:
     tags: list[str] = field(default_factory=list)
     attributes: dict[str, object] = field(default_factory=dict)
     last_activity: datetime | None = None
-    silence_told: datetime | None = None
+    silence_told: date | None = None  # the day it began
     birth: date | None = None
     birth_known_at: datetime | None = None
     birthdays: set[int] = field(default_factory=set)  # years told

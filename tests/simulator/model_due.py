@@ -92,9 +92,11 @@ def _anniversaries(books: Books, now: datetime) -> Iterator[DueThing]:
 
 def _silence(books: Books, _: datetime) -> Iterator[DueThing]:
     customer, days = books.customer, books.program.settings.get("inactivity_days")
-    if days is None or customer.last_activity is None or customer.silence_told == customer.last_activity:
+    if days is None or customer.last_activity is None:
         return
     zone = books.program.zone
+    if customer.silence_told is not None and customer.silence_told == local_day(zone, customer.last_activity):
+        return
     at = end_of_day(zone, local_day(zone, customer.last_activity) + timedelta(days=int(str(days))))
     if at > customer.created_at:
         yield DueThing(at=at, kind=CALENDAR, name="inactivity", years=int(str(days)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -39,10 +40,15 @@ def occasions(state: CustomerState, book: RuleBook) -> Iterator[Occasion]:
         day = anniversary_of(local_day(calendar.joined_at, zone), years)
         yield Occasion(type="anniversary", moment=start_of_day(day, zone), number=years)
     days, last = book.program.settings.inactivity_days, state.last_activity_at
-    if days is not None and last is not None and calendar.silence != last:
+    if days is not None and last is not None and not _is_told(calendar.silence, last, zone):
         moment = after_silence(last, days, zone)
         if moment > state.created_at:
             yield Occasion(type="inactivity", moment=moment, number=days)
+
+
+def _is_told(silence: datetime | None, last: datetime, zone: ZoneInfo) -> bool:
+    """A silence begins with the local day of the last activity: what comes late of that day begins no other."""
+    return silence is not None and (silence == last or local_day(silence, zone) == local_day(last, zone))
 
 
 def told(state: CustomerState, occasion: Occasion) -> CustomerState:
