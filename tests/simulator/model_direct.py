@@ -103,13 +103,13 @@ def reservation_captured(books: Books, told: Told) -> None:
             books.move(taken.wallet, "reserved>spent", part, "spend")
         if points > part:
             rest.append((lot, points - part))
-    books.give_back(rest, "reserved", lives_on=False)
+    books.give_back(rest[::-1], "reserved", lives_on=False)
 
 
 def reservation_released(books: Books, told: Told) -> None:
     taken = _open(books.customer.reservations.get(told.of), "reservation")
     taken.status = "released"
-    books.give_back(taken.parts, "reserved", lives_on=False)
+    books.give_back(taken.parts[::-1], "reserved", lives_on=False)
 
 
 # Rewards
@@ -152,7 +152,7 @@ def reward_cancelled(books: Books, told: Told) -> None:
     taken = _open(books.customer.redemptions.get(told.of), "redemption")
     taken.status = "cancelled"
     books.shared.claimed[str(taken.reward)] -= 1
-    books.give_back(taken.parts, "spent", lives_on=True)
+    books.give_back(taken.parts[::-1], "spent", lives_on=True)
 
 
 # Tiers
