@@ -140,3 +140,48 @@ async def test_who_may_read_an_order(served: Served) -> None:
     weak, _ = await served.make_key(scopes=("events:read",))
     hidden, shown = await order(served, "o1", key=weak), await order(served, "o1")
     assert (hidden["events"][0]["ip"], shown["events"][0]["ip"]) == (None, "127.0.0.1")  # type: ignore[index]
+
+
+async def why(server: Served, event: Found) -> dict[str, tuple[int | None, int, str]]:
+    """Rule → what it gave before and after the event, and why."""
+    answer = await server.get(f"/v1/events/{event['id']}/explanation")
+    assert answer.status_code == 200, answer.text
+    return {rule["rule"]: (rule["before"], rule["points"], rule["reason"]) for rule in answer.json()["rules"]}
+
+
+async def test_every_event_of_an_order_is_explained(served: Served) -> None:
+    """A refund of 30 waits; 100 − 30 = 70; 200 − 30 = 170; nothing is left of a whole return."""
+    early = await send(served, "partial_refund", "r1", order_id="o1", refund_id="f1", amount="30")
+    opened = await send(served, "checkout", "r2", transaction_id="o1", total="100.00")
+    updated = await send(served, "checkout_update", "r3", transaction_id="o1", total="200.00")
+    accepted = await send(served, "checkout_accept", "r4", order_id="o1")
+    returned = await send(served, "refund", "r5", order_id="o1")
+    assert await why(served, early) == {}
+    assert (await why(served, opened))["checkout-points"] == (None, 70, "applied")
+    assert (await why(served, updated))["checkout-points"] == (70, 170, "applied")
+    assert (await why(served, accepted))["checkout-points"] == (170, 170, "applied")
+    assert (await why(served, returned))["checkout-points"] == (170, 0, "order_over")
+    assert [found["points"] for found in (opened, updated, accepted, returned)] == [70, 100, 0, -170]
+
+
+async def test_an_order_is_explained_by_the_rules_it_was_opened_under(served: Served) -> None:
+    await send(served, "checkout", "r1", transaction_id="o1", total="100.00")
+    await served.request("PATCH", "/v1/rules/checkout-points", json={"award": "properties.total × 3"})
+    updated = await send(served, "checkout_update", "r2", transaction_id="o1", total="150.00")
+    assert (await why(served, updated))["checkout-points"] == (100, 150, "applied")
+    emptied = await send(served, "partial_refund", "r3", order_id="o1", refund_id="f1", amount="500")
+    assert (await why(served, emptied))["checkout-points"] == (150, 0, "order_empty")
+
+
+async def test_a_preview_of_a_change_explains_the_order_as_it_would_stand(served: Served) -> None:
+    await send(served, "checkout", "r1", transaction_id="o1", total="100.00")
+    event = {
+        "customer": "ada",
+        "type": "partial_refund",
+        "properties": {"order_id": "o1", "refund_id": "f", "amount": "40"},
+    }
+    answer = await served.post("/v1/events/preview?expand=explanation", event)
+    assert answer.status_code == 200, answer.text
+    (rule,) = [rule for rule in answer.json()["explanation"] if rule["rule"] == "checkout-points"]
+    assert (rule["before"], rule["points"], rule["award"]["value"]) == (100, 60, "60.00")
+    assert answer.json()["points"] == -40

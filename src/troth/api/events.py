@@ -22,15 +22,18 @@ from troth.api.openapi import documented
 from troth.api.pages import Cursor, Limit, cut, moment, page_size, plain_text, read_place, show_place
 from troth.api.problems import not_found
 from troth.api.reading import Reading, ReadRequest, may, reading_of
-from troth.core.explain import explain
-from troth.core.ids import ReferenceKind, read_id, reference_hash
+from troth.core.event import Event
+from troth.core.explain import ExplainedRule, explain, explain_order
+from troth.core.ids import ReferenceKind, bucket_in, read_id, reference_hash
 from troth.core.inputs import from_json
+from troth.core.order_course import Told, course
 from troth.core.replay import PastEvent, event_of
-from troth.core.rules import RuleBook
+from troth.core.rules import RuleBook, Shelf
 from troth.store.batch import claimed, resolve
 from troth.store.events import StoredEvent, fetch_events
 from troth.store.pool import Connection
 from troth.store.reads import NEWEST, NEWEST_SEQ, CustomerKey, Filters, chosen_events, history_page, log_page
+from troth.store.spending_reads import order_events
 
 READ = [requires("events:read")]
 _TAGS = ["Events"]
@@ -97,8 +100,7 @@ async def read_event(request: ReadRequest, event_id: FromPath[str]) -> ASGIRespo
 async def explain_event(request: ReadRequest, event_id: FromPath[str]) -> ASGIResponse:
     """Every rule of the event's type: what it gave, or why it did not apply, with the values it saw."""
     reading = reading_of(request)
-    stored = await load_event(reading, event_id)
-    return Answer(200, encode(explanation(stored, await reading.book_at(stored.record.revision))))
+    return Answer(200, encode(await explanation(reading, await load_event(reading, event_id))))
 
 
 async def event_page(request: ReadRequest, query: EventQuery) -> EventPage:
@@ -124,17 +126,44 @@ async def load_event(reading: Reading, event_id: str) -> StoredEvent:
     raise not_found("event", event_id)
 
 
-def explanation(stored: StoredEvent, book: RuleBook) -> ExplanationAnswer:
-    """Why the event gave what it gave. `book` is of the revision that judged it."""
+async def explanation(reading: Reading, stored: StoredEvent) -> ExplanationAnswer:
+    """Why the event gave what it gave, under the revision that judged it; of an order's event, under the order's."""
     record = stored.record
-    inputs = from_json(stored.inputs)
+    if stored.order_key is not None:
+        revision, rules = await _explain_order(reading, stored)
+    else:
+        book = await reading.book_at(record.revision)
+        revision, rules = record.revision, explain(_event(stored, book), from_json(stored.inputs), book)
     return ExplanationAnswer(
-        event=record.id,
-        type=record.type,
-        revision=record.revision,
-        inputs=stored.inputs or {},
-        rules=tuple(explain(event_of(past_event(stored), book), inputs, book)),
+        event=record.id, type=record.type, revision=revision, inputs=stored.inputs or {}, rules=tuple(rules)
     )
+
+
+async def _explain_order(reading: Reading, stored: StoredEvent) -> tuple[int, list[ExplainedRule]]:
+    """The revision of the order, and its rules; none while it is not open."""
+    assert stored.order_key is not None
+    async with reading.database.pool.acquire() as connection:
+        place = (bucket_in(stored.id), stored.customer_id, stored.order_key)
+        ids = await order_events(connection, *place, size=limits.PAGE_ITEMS_MAX)
+        found = await fetch_events(connection, reading.vault, ids)
+    events = [found[key] for key in ids if key in found and found[key].record.seq <= stored.record.seq]
+    books = {event.record.revision: await reading.book_at(event.record.revision) for event in events}
+    told = [
+        Told(
+            event=_event(event, books[event.record.revision]),
+            inputs=from_json(event.inputs),
+            revision=event.record.revision,
+        )
+        for event in events
+    ]
+    before, order = course(told, Shelf(books[stored.record.revision], books))
+    if order is None:
+        return stored.record.revision, []
+    return order.revision, explain_order(before, order, books[order.revision])
+
+
+def _event(stored: StoredEvent, book: RuleBook) -> Event:
+    return event_of(past_event(stored), book)
 
 
 def past_event(stored: StoredEvent) -> PastEvent:

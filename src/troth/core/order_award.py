@@ -36,14 +36,18 @@ def deserved(order: Order, standing: Net, book: RuleBook, inputs: Inputs) -> Seq
     rules = book.by_type.get(order.type)
     if rules is None:
         return NO_VERDICTS
+    return judge(rules, view_of(order, standing, book), inputs, book.program.settings.rounding)
+
+
+def view_of(order: Order, standing: Net, book: RuleBook) -> OrderView:
+    """What the rules see of the order."""
     opening = book.program.event_types[order.type]
-    view = OrderView(
+    return OrderView(
         occurred_at=order.opened_at,
         values=values_of(opening, standing.properties, book),
         whole=values_of(opening, standing.properties_whole, book),
         factor=standing.factor,
     )
-    return judge(rules, view, inputs, book.program.settings.rounding)
 
 
 def values_of(opening: EventType, properties: Mapping[str, object], book: RuleBook) -> tuple[object, ...]:

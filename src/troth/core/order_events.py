@@ -7,7 +7,6 @@ fact kept waiting until its order opens. No order event is refused for the order
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -19,13 +18,12 @@ from troth.core.direct import stored
 from troth.core.event import Event
 from troth.core.inputs import Inputs
 from troth.core.order_award import new_order
-from troth.core.order_content import complete
-from troth.core.order_facts import is_newer, is_same_content, merge, read_fact
+from troth.core.order_course import opening_type, with_fact
+from troth.core.order_facts import is_same_content, read_fact
 from troth.core.order_fold import Folded, fold_order, measure_rooms
 from troth.core.order_state import Fact, Order, Waiting
 from troth.core.program import EventType, Orders
 from troth.core.program.builtin_types import ORDER_FAMILY_TYPES
-from troth.core.rules import RuleBook
 from troth.core.state import Lacking
 
 
@@ -113,7 +111,7 @@ def _open(account: Account, inputs: Inputs) -> OrderEffect:
     )
     kept: list[str] = []
     for past in waiting:
-        order = _with_fact(order, _past_fact(account, past), account, kept)
+        order = with_fact(order, _past_fact(account, past), account.shelf, kept)
     folded = fold_order(account, order, inputs)
     return OrderEffect(
         folded=folded,
@@ -172,8 +170,7 @@ def _check_type_named(account: Account) -> None:
 
 
 def _change(account: Account, order: Order) -> OrderEffect:
-    live = account.shelf.live.program.event_types.get(order.type)
-    opening = live if live is not None and live.order is not None else _opening_then(account, order)
+    opening = opening_type(order, account.shelf)
     fact = _fact(account, opening)
     if fact.kind == "content":
         _check_whole(account, opening, fact)
@@ -196,7 +193,7 @@ def _check_whole(account: Account, opening: EventType, fact: Fact) -> None:
 def _apply(account: Account, order: Order, fact: Fact) -> OrderEffect:
     """Fold the order with one more fact."""
     kept: list[str] = []
-    changed = _with_fact(order, fact, account, kept)
+    changed = with_fact(order, fact, account.shelf, kept)
     inputs = None
     if changed.content is not order.content:
         changed = msgspec.structs.replace(changed, rooms=measure_rooms(account, order))
@@ -210,54 +207,7 @@ def _apply(account: Account, order: Order, fact: Fact) -> OrderEffect:
     )
 
 
-def _with_fact(order: Order, fact: Fact, account: Account, kept: list[str]) -> Order:
-    """The order as one more fact leaves it; nothing is posted. In `kept`: properties taken from earlier content."""
-    replace = msgspec.structs.replace
-    match fact.kind:
-        case "content":
-            if fact.auto_accept:
-                order = replace(order, accepted_at=_earlier(order.accepted_at, fact.occurred_at))
-            if fact.event_id != order.id and is_newer(fact, order.content):
-                return replace(order, content=_completed(order, fact, account, kept))
-            return order
-        case "accept":
-            return replace(order, accepted_at=_earlier(order.accepted_at, fact.occurred_at))
-        case "reject":
-            return replace(order, is_rejected=True)
-        case "refund":
-            return replace(order, is_refunded=True)
-        case "partial":
-            return replace(order, refunds=merge(order.refunds, fact))
-
-
-def _earlier(known: datetime | None, moment: datetime) -> datetime:
-    return moment if known is None or moment < known else known
-
-
-def _completed(order: Order, fact: Fact, account: Account, kept: list[str]) -> Fact:
-    """New content, with what the order's revision needs and the content lacks taken from before (§5.7)."""
-    book = account.shelf.at(order.revision)
-    rules = book.by_type.get(order.type)
-    reads = frozenset[str]().union(
-        *(checked.property_reads for rule in rules.rules for checked in rule.checked) if rules else ()
-    )
-    properties, names = complete(
-        new=fact.properties,
-        previous=order.content.properties,
-        opening_then=book.program.event_types[order.type],
-        opening_now=account.shelf.live.program.event_types.get(order.type),
-        reads=reads,
-    )
-    kept.extend(names)
-    return msgspec.structs.replace(fact, properties=properties)
-
-
 # Facts
-
-
-def _opening_then(account: Account, order: Order) -> EventType:
-    book: RuleBook = account.shelf.at(order.revision)
-    return book.program.event_types[order.type]
 
 
 def _past_fact(account: Account, past: Waiting) -> Fact:

@@ -33,8 +33,7 @@ async def expand(answer: bytes, names: tuple[str, ...], record: RecordedEvent, r
     """The answer with the parts that were asked for. In: a JSON object."""
     parts: dict[str, object] = {}
     if "explanation" in names:
-        stored = await load_event(reading, record.id)
-        parts["explanation"] = explanation(stored, await reading.book_at(record.revision)).rules
+        parts["explanation"] = (await explanation(reading, await load_event(reading, record.id))).rules
     if "profile" in names and record.customer is not None:
         parts["profile"] = await profile_of(reading, record.customer, with_personal=False)
     return _join(answer, parts)

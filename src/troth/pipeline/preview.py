@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import msgspec
 
 from troth.core.decide import Decision, decide
-from troth.core.explain import explain
+from troth.core.explain import ExplainedRule, explain, explain_order
+from troth.core.judging import Judged
 from troth.core.program.builtin_types import ORDER_FAMILY_TYPES
 from troth.core.rules import RuleBook, Shelf
 from troth.core.state import CustomerState
@@ -79,7 +80,7 @@ class Preview:
         decision = await decide_loaded(connection, party, sources, attempt)
         if decision.duplicate_of is not None:
             return await self.claims.duplicate(connection, decision.duplicate_of)
-        return _outcome(work, party, decision, book.rules)
+        return _outcome(work, party, decision, Shelf(book.rules, sources.kept))
 
     async def _book_at(self, revision: int) -> RuleBook:
         return (await self.books.at(revision)).rules
@@ -102,9 +103,20 @@ def _as_guest(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _outcome(work: Work, party: Party, decision: Decision, book: RuleBook) -> Outcome:
+def _outcome(work: Work, party: Party, decision: Decision, shelf: Shelf) -> Outcome:
     if decision.judged is None:
         assert decision.refusal is not None
         return Rejected((decision.refusal,))
-    judged = decision.judged
-    return Previewed(show_record(judged, party, work, book), tuple(explain(judged.event, judged.inputs, book)))
+    return Previewed(
+        show_record(decision.judged, party, work, shelf.live), tuple(_rules(decision.judged, party, decision, shelf))
+    )
+
+
+def _rules(judged: Judged, party: Party, decision: Decision, shelf: Shelf) -> list[ExplainedRule]:
+    """Why; of an order, as it would stand. One that opens plainly is explained by its event, like any other."""
+    event, after = judged.event, decision.state
+    opening = after.order_ids.get(event.order_key) if event.order_key is not None else None
+    order = after.order_states.get(opening) if opening is not None else None
+    if order is not None:
+        return explain_order(party.before.order_states.get(order.id), order, shelf.at(order.revision))
+    return explain(event, judged.inputs, shelf.live)
