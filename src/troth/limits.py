@@ -71,6 +71,13 @@ DUE_LOTS = 1_000  # at most that many of their lots together
 PUT_OFF_SECONDS = 3_600  # how long a customer that cannot be judged waits
 DUE_STEPS = 400  # due events of one customer in one transaction; the rest comes with the next
 
+# Files and jobs
+FILE_PIECE_BYTES = 1 << 20  # of one row
+FILE_NAME_LENGTH = 255
+FILES_DROPPED = 100  # at once, when they have expired
+JOB_LEASE_SECONDS = 15  # after which the job of a process that is gone is anybody's
+JOB_ATTEMPTS = 5  # without a checkpoint between them; then the job has failed
+
 # Rewards
 REWARD_CODES = 100_000  # of one import
 REWARD_CODE_LENGTH = 200
