@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 
 from litestar import Litestar
@@ -117,6 +117,7 @@ async def running_app(
             lanes=config.lanes,
             queue_events=config.queue_events,
             demands_signatures=config.mode == "production",
+            keep_files=timedelta(days=config.file_days),
         ) as engine:
             parts = _parts(config.mode, engine)
             async with (

@@ -53,6 +53,19 @@ def first_id_at(moment: datetime) -> UUID:
     return UUID(int=((moment - EPOCH) // _MILLISECOND) << 80)
 
 
+_LOW_BITS = (1 << 80) - 1
+
+
+def mark_of(owner: UUID, number: int) -> int:
+    """RANDOM_BITS bits in the place of random ones, by which an id tells whose `number`-th it is."""
+    return int.from_bytes(sha256(owner.bytes + number.to_bytes(8)).digest()[:9]) >> 72 - RANDOM_BITS
+
+
+def bears(event_id: UUID, mark: int) -> bool:
+    """Whether the id was made with this mark; of two others, by chance, once in 2^46."""
+    return (event_id.int ^ uuid7(0, bucket_in(event_id), mark).int) & _LOW_BITS == 0
+
+
 IdKind = Literal["evt", "cus", "res", "rdm", "imp", "exp"]
 
 

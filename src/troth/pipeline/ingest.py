@@ -246,8 +246,8 @@ def present() -> datetime:
     return datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000, UTC)
 
 
-def new_id(bucket: int) -> UUID:
-    return uuid7(time.time_ns() // 1_000_000, bucket, _random_bits())
+def new_id(bucket: int, mark: int | None = None) -> UUID:
+    return uuid7(time.time_ns() // 1_000_000, bucket, _random_bits() if mark is None else mark)
 
 
 class _RandomBits:
@@ -275,4 +275,4 @@ def name_works(works: Iterable[Work], customers: Names) -> None:
     for work in works:
         if work.id is None:
             name = work.customer
-            work.name(new_id(customers[name][1] if name in customers else bucket_of(name)))
+            work.name(new_id(customers[name][1] if name in customers else bucket_of(name), work.raw.mark))

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from troth.store.vault import CustomerKey, Vault
 
 SQL = load("files.sql")
-_UNFINISHED_DAYS = 2  # an upload that broke off is dropped after that
 
 
 class NewFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +37,7 @@ class NewFile(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     created_by: str
     keep: timedelta | None = None  # after it was completed; None: until it is dropped
+    unfinished: timedelta = timedelta(days=2)  # after that it is dropped if it never was completed
 
 
 class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +77,7 @@ class FileStore:
         """A file without content, to be appended to and finished. It is dropped when that never happens."""
         file_id = new_file_id()
         _, sealed = self.vault.new_key(file_id)
-        expires_at = new.created_at + timedelta(days=_UNFINISHED_DAYS) if new.keep is not None else None
+        expires_at = new.created_at + new.unfinished
         name = new.name[-limits.FILE_NAME_LENGTH :]
         async with self.database.pool.acquire() as connection:
             values = (file_id, name, new.media_type, sealed, new.created_at, new.created_by, expires_at)
