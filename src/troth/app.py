@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 
 from litestar import Litestar
@@ -46,6 +46,7 @@ from troth.entry import adjustments, bulk, commands, redemptions, reservations, 
 from troth.entry import events as doors
 from troth.entry.doorway import Doorway
 from troth.entry.events import EventDoor, Pipeline
+from troth.jobs import running_jobs
 from troth.pipeline.batcher import Batcher
 from troth.starter import starter_document
 from troth.store.keys import KeyRecord, Mode, any_personal_key, find_key
@@ -116,9 +117,13 @@ async def running_app(
             lanes=config.lanes,
             queue_events=config.queue_events,
             demands_signatures=config.mode == "production",
+            keep_files=timedelta(days=config.file_days),
         ) as engine:
             parts = _parts(config.mode, engine)
-            async with settling(engine) if config.settles else nullcontext():
+            async with (
+                settling(engine) if config.settles else nullcontext(),
+                running_jobs(engine) if config.runs_jobs else nullcontext(),
+            ):
                 yield build_app(parts), parts.readiness
 
 

@@ -127,6 +127,15 @@ class Config:
     settles: bool = field(
         default=True, metadata=_variable("TROTH_SETTLES", read_switch)
     )  # `serve` applies what falls due for quiet customers; off: `troth worker` does
+    runs_jobs: bool = field(
+        default=True, metadata=_variable("TROTH_RUNS_JOBS", read_switch)
+    )  # `serve` runs imports and exports; off: `troth worker` does
+    import_mb: int = field(
+        default=limits.IMPORT_FILE_MB, metadata=_variable("TROTH_IMPORT_MB", whole(1, 1 << 20))
+    )  # MiB of one uploaded file
+    file_days: int = field(
+        default=limits.FILE_DAYS, metadata=_variable("TROTH_FILE_DAYS", whole(1, 3_650))
+    )  # how long uploaded files and rejected rows are kept
     statement_seconds: int = field(
         default=30, metadata=_variable("TROTH_STATEMENT_SECONDS", whole(1, 3_600))
     )  # bound of one statement of a request

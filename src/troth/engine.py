@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from troth import limits
 from troth.core.program import Program
@@ -24,6 +25,7 @@ class Engine:
     vault: Vault
     books: Books
     batcher: Batcher
+    keep_files: timedelta = timedelta(days=limits.FILE_DAYS)  # uploads, and what jobs produce
 
     async def settle(self, most: int = limits.DUE_CUSTOMERS) -> int:
         """Apply what fell due for at most `most` quiet customers. Out: how many were looked at; 0: nothing is due."""
@@ -38,6 +40,7 @@ async def running_engine(
     lanes: int = limits.LANES,
     queue_events: int = limits.QUEUE_EVENTS,
     demands_signatures: bool = False,
+    keep_files: timedelta = timedelta(days=limits.FILE_DAYS),
 ) -> AsyncIterator[Engine]:
     """An engine whose lanes run until the context ends; what was taken in is finished first."""
 
@@ -48,4 +51,4 @@ async def running_engine(
     books = Books(read, demands_signatures=demands_signatures)
     batcher = Batcher(database, books, vault, lanes=lanes, queue_events=queue_events)
     async with batcher:
-        yield Engine(database=database, vault=vault, books=books, batcher=batcher)
+        yield Engine(database=database, vault=vault, books=books, batcher=batcher, keep_files=keep_files)

@@ -47,6 +47,16 @@ IMPORT_CHUNK_EVENTS = 200
 IMPORT_CHUNK_CHARACTERS = 4 << 20  # a chunk ends with the row that passes it
 IMPORT_CHUNKS_IN_FLIGHT = 10  # two full batches for each of two lanes
 IMPORT_ROW_CHARACTERS = 1 << 20  # one record of a file, all its lines together
+IMPORT_COLUMNS = 1_000  # of one mapping
+IMPORT_SORT_CHARACTERS = 16 << 20  # sorted in memory; more goes through temporary files
+IMPORT_WATCHED = 100_000  # customers whose latest row is remembered, to tell rows that go back in time
+IMPORT_REJECTED_BYTES = 4 << 20  # rejected rows that wait for the next checkpoint
+IMPORT_FILE_MB = 4_096  # of one upload, unless TROTH_IMPORT_MB says otherwise
+IMPORT_OPTIONS_BYTES = 1 << 16  # of the JSON beside the file
+IMPORT_PREVIEW_ROWS = 200  # of one dry run
+IMPORT_TEMPLATES = 1_000
+PATIENT_EVENTS = 50  # of an import in one batch while live events come: what these may have to wait for
+PATIENCE_SECONDS = 1.0  # without a live event, after which an import has the lanes for itself
 LANES = 2
 QUEUE_EVENTS = 20_000  # waiting per lane; beyond it 503 with Retry-After
 RETRY_SECONDS = 60  # how long a batch is tried again: minutes of crash recovery are the caller's to wait for
@@ -70,6 +80,14 @@ DUE_CUSTOMERS = 25  # whom one transaction of the worker settles
 DUE_LOTS = 1_000  # at most that many of their lots together
 PUT_OFF_SECONDS = 3_600  # how long a customer that cannot be judged waits
 DUE_STEPS = 400  # due events of one customer in one transaction; the rest comes with the next
+
+# Files and jobs
+FILE_PIECE_BYTES = 1 << 20  # of one row
+FILE_NAME_LENGTH = 255
+FILE_DAYS = 90  # how long they are kept, unless TROTH_FILE_DAYS says otherwise
+FILES_DROPPED = 100  # at once, when they have expired
+JOB_LEASE_SECONDS = 15  # after which the job of a process that is gone is anybody's
+JOB_ATTEMPTS = 5  # without a checkpoint between them; then the job has failed
 
 # Rewards
 REWARD_CODES = 100_000  # of one import

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -148,9 +149,12 @@ def test_stopped_it_can_go_on(troth: Installation, tmp_path: Path, number: signa
     read, created, *_ = counts(stopped)
     assert (stopped.returncode, created) == (130, read - 1)
     assert read < 80_000
-    assert "Run the same command again to go on" in stderr
-    file.write_text(purchases(name, created + 10))
-    assert counts(run(troth.data, "import", str(file), "--json"))[:4] == (created + 10, 10, created, 0)
+    (again,) = re.findall(r"Go on with: troth (import --resume imp_\w+)", stderr)
+    rejected = str(tmp_path / "resumed.csv")
+    resumed = run(troth.data, *again.split(), "--rejected", rejected, "--json")
+    assert (resumed.returncode, counts(resumed)) == (0, (80_001, 80_000, 0, 1, 316_600)), "tiers multiply later ones"
+    assert Path(rejected).read_text() == (tmp_path / "long.rejected.csv").read_text()
+    assert run(troth.data, *again.split()).stderr.startswith("Error: There is no import imp_")
 
 
 def wait_for(path: Path) -> None:

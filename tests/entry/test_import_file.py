@@ -16,7 +16,6 @@ FOREIGN = [
     (b"\x28\xb5\x2f\xfdrest", "zstd"),
     (b"BZh9rest", "bzip2"),
     (b"\xfd7zXZ\x00rest", "xz"),
-    ("customer".encode("utf-16"), "UTF-16"),
     (b"PAR1rest", "Parquet"),
 ]
 

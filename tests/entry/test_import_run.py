@@ -39,12 +39,13 @@ class Watched:
     under_way: int = 0
     under_way_max: int = 0
 
-    async def ingest(self, batch: Sequence[RawEvent]) -> list[Outcome]:
-        self.sizes.append(len(batch))
+    async def ingest(self, events: Sequence[RawEvent], *, is_patient: bool) -> list[Outcome]:
+        assert is_patient
+        self.sizes.append(len(events))
         self.under_way += 1
         self.under_way_max = max(self.under_way_max, self.under_way)
         try:
-            return await self.batcher.ingest(batch)
+            return await self.batcher.ingest(events, is_patient=True)
         finally:
             self.under_way -= 1
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from troth.core.ids import bucket_in, neighbour
+from troth.core.ids import bears, bucket_in, mark_of, neighbour
 from troth.pipeline import naming
 from troth.pipeline.naming import new_id
 
@@ -43,3 +43,14 @@ def test_ids_of_several_processes_do_not_meet() -> None:
     ours, theirs = naming._Ids(), naming._Ids()
     made = [ids.make(1) for _ in range(5_000) for ids in (ours, theirs)]
     assert len(set(made)) == len(made)
+
+
+def test_marked_ids_keep_the_order_and_bear_their_marks() -> None:
+    owner = new_id(3)
+    marks = [mark_of(owner, number) for number in range(30_000)]
+    made = [new_id(7, mark if number % 3 else None) for number, mark in enumerate(marks)]
+    assert made == sorted(set(made))
+    assert all(
+        bears(event_id, mark) for number, (event_id, mark) in enumerate(zip(made, marks, strict=True)) if number % 3
+    )
+    assert not any(bears(event_id, mark) for event_id, mark in zip(made[1:], marks, strict=False))

@@ -9,7 +9,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
@@ -41,7 +41,12 @@ async def command_engine(config: Config, *, purpose: str) -> AsyncIterator[Engin
             async with database.pool.acquire() as connection:
                 signature = Signature(author="troth", published_at=datetime.now(UTC), note="starter program")
                 await ensure_program(connection, starter_document(), signature)
-            async with _analysing(access), running_engine(database, vault, lanes=config.lanes) as engine:
+            async with (
+                _analysing(access),
+                running_engine(
+                    database, vault, lanes=config.lanes, keep_files=timedelta(days=config.file_days)
+                ) as engine,
+            ):
                 await engine.books.live()
                 yield engine
         await _analyse(access)

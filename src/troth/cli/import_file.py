@@ -1,7 +1,8 @@
-"""troth import: events from a CSV or NDJSON file, beside a running server or alone.
+"""troth import: events or customers from a CSV or NDJSON file, beside a running server or alone.
 
+The file is stored and a job is made, as by POST /v1/imports; this process runs it at once and shows how far it is.
 Exit codes: 0 all rows were read, the rejected ones too · 1 the file cannot be read, or the database cannot be reached ·
-130 stopped by Ctrl-C. It may always be run again: what is recorded is known by its reference and adds nothing.
+130 paused by Ctrl-C. It may always be run again: what is recorded is known by its reference and adds nothing.
 """
 
 from __future__ import annotations
@@ -9,66 +10,54 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import click
 import msgspec
 import uvloop
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from troth import limits
 from troth.cli.engine import STOPPED, command_engine, stopping_by_signal
+from troth.cli.import_told import Bar, Result, showing, tell
 from troth.cli.settings import data_option
 from troth.config import Config, read_config
-from troth.entry.csv_import import CsvRows
-from troth.entry.import_file import ImportFile, UnreadableFileError
-from troth.entry.import_rows import MappingError, Reading, Rows, read_targets, rejected_path, structured_properties
-from troth.entry.import_run import ImportRun, Tally
-from troth.entry.ndjson_import import NdjsonRows
+from troth.core.ids import read_id, show_id
+from troth.engine import Engine
+from troth.entry.import_file import LocalSource, UnreadableFileError
+from troth.entry.import_job import MEDIA_TYPES, ImportProgress
+from troth.entry.import_options import Detected, ImportAsked, ImportOptions, OptionError, check_options, detect_in
+from troth.entry.import_rows import MappingError, read_targets, rejected_name, rejected_path
 from troth.entry.rejected_rows import RejectedRows
-from troth.pipeline.outcome import Overloaded
+from troth.jobs import FAULTS, run_job
+from troth.store.files import FileStore, NewFile, new_file_id
+from troth.store.jobs import Job, JobStatus, Lease, NewJob, add_job, find_job, take_this_job
 
-_SHOWN_PER_SECOND = 4
-_NDJSON_ENDINGS = (".ndjson", ".jsonl")
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-class Summary(msgspec.Struct, kw_only=True):
-    """What --json prints."""
-
-    read: int
-    created: int
-    duplicates: int
-    rejected: int
-    points: int
-    seconds: float
-
-
-@dataclass(slots=True, kw_only=True)
-class Result:
-    """How an import ended."""
-
-    tally: Tally
-    seconds: float
-    is_complete: bool
-    failure: UnreadableFileError | Overloaded | None
+_SHOWN_SECONDS = 0.25
+_OPTIONS = {"delimiter": "--delimiter", "quote": "--quote", "encoding": "--encoding", "mapping": "--map"}
+_SIZE_MAX = 1 << 50  # of a file of this machine
 
 
 @click.command(name="import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @data_option
 @click.option("--map", "mappings", multiple=True, metavar="COLUMN=FIELD", help="customer, type, reference, occurred_at "
               "or properties.NAME; - leaves a column out. Repeatable.")  # fmt: skip
 @click.option("--type", "type_id", metavar="TYPE", help="The event type of rows that name none.")
-@click.option("--delimiter", default=",", show_default=True, help="What parts the columns of a CSV file; tab for tabs.")
+@click.option("--customers", is_flag=True, help="Rows are customers: columns are attributes of their profiles.")
+@click.option("--format", "form", type=click.Choice(["csv", "ndjson"]), help="Default: by name and content.")
+@click.option("--delimiter", help="What parts the columns of a CSV file; tab for tabs. Default: detected.")
+@click.option("--quote", help="What quotes cells of a CSV file. Default: detected.")
+@click.option("--encoding", help="As utf-8, utf-16, windows-1252. Default: detected.")
+@click.option("--historical", is_flag=True, help="Of the past: nobody outside is told, no workflow starts.")
+@click.option("--sort", is_flag=True, help="Order rows by customer and time before anything is recorded.")
 @click.option("--rejected", type=click.Path(dir_okay=False, path_type=Path), help="Where rejected rows are written. "
               "Default: beside FILE, as NAME.rejected.csv.")  # fmt: skip
+@click.option("--resume", metavar="IMPORT", help="Go on with an import that was paused or broke off, as imp_….")
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON on standard output.")
-def import_command(file: Path, data: Path | None, *, as_json: bool, **asked: object) -> None:
+def import_command(file: Path | None, data: Path | None, *, as_json: bool, **asked: object) -> None:
     """Record the events of FILE: CSV with a header, or one JSON object per line; packed with gzip or not.
 
     Columns called customer, type, reference and occurred_at are an event's own, every other one is a property. Rows
@@ -76,150 +65,152 @@ def import_command(file: Path, data: Path | None, *, as_json: bool, **asked: obj
     recorded adds nothing.
     """
     config = read_config(os.environ, data=data)
-    reading = _reading(file, asked)
+    if (file is None) == (asked["resume"] is None):
+        raise click.UsageError("Name a FILE, or an import with --resume.")
     try:
-        with ImportFile(file) as opened:
-            rows = _rows(opened, reading)
-            rejected = RejectedRows(_rejected_path(file, rows, asked["rejected"]), rows)
-            with rejected, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                result = runner.run(_import(config, opened, rows, rejected))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            if file is None:
+                result = runner.run(_resume(config, str(asked["resume"]), asked["rejected"]))
+            else:
+                options = _options(asked)
+                detected = detect_in(LocalSource(file), options)
+                rejected = _rejected_path(file, detected, asked["rejected"])
+                result = runner.run(_import(config, file, ImportAsked(
+                    options=options, detected=detected, permits=None, is_trusted=True
+                ), rejected))  # fmt: skip
     except UnreadableFileError as error:
         raise click.ClickException(str(error)) from None
     except asyncio.CancelledError:
         click.echo("Stopped before the first row.", err=True)
         sys.exit(STOPPED)
-    _tell(result, rejected.path, as_json=as_json)
+    tell(result, as_json=as_json)
 
 
-async def _import(config: Config, file: ImportFile, rows: Rows, rejected: RejectedRows) -> Result:
+async def _import(config: Config, path: Path, asked: ImportAsked, rejected: Path) -> Result:
+    """Store the file, make the job, run it."""
     async with command_engine(config, purpose="import") as engine:
-        structured = structured_properties((await engine.books.live()).rules.program)
-        run = ImportRun(rows.read(structured), engine.batcher, rejected.add)
-        failure: UnreadableFileError | Overloaded | None = None
-        started = time.monotonic()
-        with stopping_by_signal(run.stop), _progress(file, run.tally):
-            try:
-                await run.run()
-            except (UnreadableFileError, Overloaded) as error:
-                failure = error
-        seconds = time.monotonic() - started
-    return Result(tally=run.tally, seconds=seconds, is_complete=run.is_complete, failure=failure)
+        size = path.stat().st_size
+        with showing(size) as bar, RejectedRows(rejected) as rows:
+            files = FileStore(database=engine.database, vault=engine.vault)
+            new = NewFile(
+                name=path.name,
+                media_type=MEDIA_TYPES[asked.detected.format],
+                created_at=datetime.now(UTC),
+                created_by="troth import",
+                keep=engine.keep_files,
+            )
+            stored = await files.put(new, _parts(path, bar), bytes_max=_SIZE_MAX)
+            job = NewJob(
+                id=new_file_id(),
+                kind="import",
+                asked=asked,
+                created_at=new.created_at,
+                created_by=new.created_by,
+                input_file=stored.id,
+            )
+            lease = await add_job(engine.database, job, worker=uuid4())
+            assert lease is not None, "made for this process"
+            return await _run(engine, lease, bar, rows)
+
+
+async def _resume(config: Config, name: str, rejected: object) -> Result:
+    """Take over a job that was laid down."""
+    job_id = read_id("imp", name)
+    async with command_engine(config, purpose="import") as engine:
+        lease = await take_this_job(engine.database, uuid4(), job_id) if job_id is not None else None
+        if lease is None:
+            raise UnreadableFileError(
+                f"There is no import {name} to go on with: it is over, or another process runs it"
+            )
+        files = FileStore(database=engine.database, vault=engine.vault)
+        stored = await files.find(lease.job.input_file) if lease.job.input_file is not None else None
+        asked = msgspec.json.decode(lease.job.asked, type=ImportAsked)
+        stored_name = rejected_name(stored.name if stored is not None else name, asked.detected.format)
+        path = rejected if isinstance(rejected, Path) else Path(stored_name)
+        with showing((stored.size if stored is not None else 0) or 0) as bar, RejectedRows(path) as rows:
+            return await _run(engine, lease, bar, rows)
+
+
+async def _run(engine: Engine, lease: Lease, bar: Bar, rejected: RejectedRows) -> Result:
+    """Run the job to its end, or until Ctrl-C pauses it; rejected rows are copied as they come."""
+    following = asyncio.create_task(_follow(engine, lease.job.id, bar, rejected))
+    status: JobStatus | None = None
+    failure: str | None = None
+
+    def pause() -> None:
+        lease.interrupted = "pause"
+
+    with stopping_by_signal(pause):
+        try:
+            status = await run_job(engine, lease, asyncio.Event())
+        except FAULTS as error:
+            failure = str(error) or type(error).__name__
+        finally:
+            following.cancel()
+    job = await _look(engine, lease.job.id, bar, rejected)
+    return Result(
+        name=show_id("imp", job.id),
+        progress=msgspec.json.decode(job.progress, type=ImportProgress),
+        is_over=status in ("finished", "finished_with_errors"),
+        failure=failure or (job.problem if status == "failed" else None),
+        rejected=rejected.path,
+    )
+
+
+async def _follow(engine: Engine, job_id: UUID, bar: Bar, rejected: RejectedRows) -> None:
+    while True:
+        await asyncio.sleep(_SHOWN_SECONDS)
+        await _look(engine, job_id, bar, rejected)
+
+
+async def _look(engine: Engine, job_id: UUID, bar: Bar, rejected: RejectedRows) -> Job:
+    """Show the job as it stands, and copy the rejected rows that are new."""
+    async with engine.database.pool.acquire() as connection:
+        job = await find_job(connection, job_id, "import")
+    assert job is not None, "jobs are kept"
+    progress = msgspec.json.decode(job.progress, type=ImportProgress)
+    bar.show(progress)
+    if progress.rejected_bytes > rejected.size and job.output_file is not None:
+        files = FileStore(database=engine.database, vault=engine.vault)
+        output = await files.find(job.output_file)
+        while output is not None and (part := await files.piece(output, rejected.size)):
+            rejected.write(part)
+    return job
+
+
+async def _parts(path: Path, bar: Bar) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while part := await asyncio.to_thread(file.read, limits.FILE_PIECE_BYTES):
+            yield part
+            bar.store(file.tell())
 
 
 # What was asked for
 
 
-def _reading(file: Path, asked: dict[str, object]) -> Reading:
-    mappings, type_id, delimiter = asked["mappings"], asked["type_id"], str(asked["delimiter"])
-    delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
-    if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise click.BadParameter("one character, or tab", param_hint="--delimiter")
+def _options(asked: Mapping[str, object]) -> ImportOptions:
+    mappings = asked["mappings"]
     try:
-        targets = read_targets(mappings if isinstance(mappings, Sequence) else ())
+        given = {
+            "kind": "customers" if asked["customers"] else "events",
+            "mode": "historical" if asked["historical"] else "live",
+            "sort": asked["sort"],
+            "mapping": read_targets(mappings if isinstance(mappings, tuple) else ()),
+            "format": asked["form"],
+            "type": asked["type_id"],
+            **{name: asked[name] for name in ("delimiter", "quote", "encoding")},
+        }
+        return check_options(msgspec.convert(given, ImportOptions))
     except MappingError as error:
         raise click.BadParameter(str(error), param_hint="--map") from None
-    return Reading(
-        source_detail=file.name, targets=targets, type=str(type_id) if type_id else None, delimiter=delimiter
-    )
+    except OptionError as error:
+        raise click.BadParameter(str(error), param_hint=_OPTIONS.get(error.name, f"--{error.name}")) from None
 
 
-def _rows(file: ImportFile, reading: Reading) -> Rows:
-    """By the name, else by the first character: no CSV header begins with a brace."""
-    head = file.head.removeprefix(_BYTE_ORDER_MARK).lstrip()
-    name = file.path.name.removesuffix(".gz")
-    if head.startswith(b"{") or name.endswith(_NDJSON_ENDINGS):
-        return NdjsonRows(file, reading)
-    if head.startswith(b"["):
-        raise UnreadableFileError(
-            f"{file.path} is a JSON list; write one event per line, without the list around them."
-        )
-    return CsvRows(file, reading)
-
-
-def _rejected_path(file: Path, rows: Rows, asked: object) -> Path:
-    path = asked if isinstance(asked, Path) else rejected_path(file, rows.ending)
+def _rejected_path(file: Path, detected: Detected, asked: object) -> Path:
+    path = asked if isinstance(asked, Path) else rejected_path(file, detected.format)
     if path.exists() and path.samefile(file):
         raise click.BadParameter("rejected rows cannot go into the file they come from", param_hint="--rejected")
     if not os.access(path.parent, os.W_OK):
         raise click.BadParameter(f"cannot write into {path.parent}", param_hint="--rejected")
     return path
-
-
-# What is told
-
-
-@contextmanager
-def _progress(file: ImportFile, tally: Tally) -> Iterator[None]:
-    """A bar on standard error, if somebody watches."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[told]}"),
-        TimeRemainingColumn(),
-    )
-    if not sys.stderr.isatty():
-        yield
-        return
-    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as progress:
-        task = progress.add_task("Importing", total=file.size, told="")
-        showing = asyncio.create_task(_show(progress, task, file, tally))
-        try:
-            yield
-        finally:
-            showing.cancel()
-
-
-async def _show(progress: Progress, task: TaskID, file: ImportFile, tally: Tally) -> None:
-    started = time.monotonic()
-    while True:
-        await asyncio.sleep(1 / _SHOWN_PER_SECOND)
-        rate = tally.read / (time.monotonic() - started)
-        told = f"{tally.read:,} rows, {rate:,.0f} a second, {tally.rejected:,} rejected,"
-        progress.update(task, completed=file.position, told=told, refresh=True)
-
-
-def _tell(result: Result, rejected: Path, *, as_json: bool) -> None:
-    """The summary, then what is to be done, then the exit code."""
-    tally = result.tally
-    for line in _advice(result, rejected):
-        click.echo(line, err=True)
-    if as_json:
-        summary = Summary(
-            read=tally.read,
-            created=tally.created,
-            duplicates=tally.duplicates,
-            rejected=tally.rejected,
-            points=tally.points,
-            seconds=round(result.seconds, 3),
-        )
-        click.echo(msgspec.json.encode(summary))
-    else:
-        click.echo(_summary(tally, result.seconds))
-    if result.failure is not None:
-        sys.exit(1)
-    if not result.is_complete:
-        sys.exit(STOPPED)
-
-
-def _summary(tally: Tally, seconds: float) -> str:
-    rate = tally.read / max(seconds, 0.001)
-    head = f"{tally.read:,} rows read in {seconds:.1f} s ({rate:,.0f} a second): "
-    if tally.read and tally.duplicates == tally.read:
-        return head + "nothing new, all of them were recorded before."
-    return head + (
-        f"{tally.created:,} recorded, {tally.duplicates:,} recorded before, {tally.rejected:,} rejected; "
-        f"{tally.points:,} points."
-    )
-
-
-def _advice(result: Result, rejected: Path) -> Iterator[str]:
-    tally = result.tally
-    if tally.rejected:
-        yield f"{tally.rejected:,} rows were rejected. Mend them in {rejected} and import that file."
-    if tally.mismatched:
-        yield f"{tally.mismatched:,} rows differ from what is recorded under their reference; what is recorded stands."
-    if result.failure is not None:
-        yield f"The import broke off: {result.failure}"
-    if result.failure is not None or not result.is_complete:
-        yield f"{tally.read:,} rows are settled. Run the same command again to go on; they will not count twice."

@@ -1,12 +1,14 @@
-"""troth worker: applies what falls due for quiet customers, beside a running server or alone.
+"""troth worker: applies what falls due for quiet customers and runs jobs, beside a running server or alone.
 
-`serve` does so itself unless TROTH_SETTLES=off. Several workers share the work; each can be stopped at any moment.
+`serve` does so itself unless TROTH_SETTLES=off and TROTH_RUNS_JOBS=off. Several workers share the work; each can be
+stopped at any moment.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -15,6 +17,7 @@ from troth.cli.engine import command_engine, stopping_by_signal
 from troth.cli.settings import data_option
 from troth.config import Config, read_config
 from troth.engine import Engine
+from troth.jobs import running_jobs
 from troth.pipeline.settle import revisit
 from troth.worker import settling
 
@@ -23,7 +26,7 @@ from troth.worker import settling
 @data_option
 @click.option("--once", is_flag=True, help="Apply everything that is due now, say how much, and end.")
 def worker(data: Path | None, *, once: bool) -> None:
-    """Apply what falls due: releases, expiries, decisions of orders, time-outs, tier reviews, calendar events."""
+    """Apply what falls due (releases, expiries, orders' decisions, time-outs, tier reviews, calendar) and run jobs."""
     asyncio.run(_work(read_config(os.environ, data=data), once=once))
 
 
@@ -34,8 +37,8 @@ async def _work(config: Config, *, once: bool) -> None:
             return
         stopped = asyncio.Event()
         with stopping_by_signal(stopped.set):
-            async with settling(engine):
-                click.echo("Troth applies what falls due; Ctrl-C stops it.")
+            async with settling(engine), running_jobs(engine) if config.runs_jobs else nullcontext():
+                click.echo("Troth applies what falls due and runs jobs; Ctrl-C stops it.")
                 await stopped.wait()
 
 

@@ -53,7 +53,21 @@ def first_id_at(moment: datetime) -> UUID:
     return UUID(int=((moment - EPOCH) // _MILLISECOND) << 80)
 
 
-IdKind = Literal["evt", "cus", "res", "rdm"]
+MARK_BITS = 32
+_MARK_PLACE = (1 << MARK_BITS) - 1 << SERIAL_BITS
+
+
+def mark_of(owner: UUID, number: int) -> int:
+    """MARK_BITS bits by which an id tells whose `number`-th it is."""
+    return int.from_bytes(sha256(owner.bytes + number.to_bytes(8)).digest()[: MARK_BITS // 8])
+
+
+def bears(event_id: UUID, mark: int) -> bool:
+    """Whether the id was made with this mark; one without it, by chance, once in 2^32."""
+    return (event_id.int & _MARK_PLACE) == mark << SERIAL_BITS
+
+
+IdKind = Literal["evt", "cus", "res", "rdm", "imp", "exp"]
 
 
 def show_id(kind: IdKind, value: UUID) -> str:

@@ -45,16 +45,18 @@ class CsvRows:
         self._file = file
         self._reading = reading
         self._json = JsonReader()
-        self._records = CsvRecords(file.content, file.path, reading.delimiter)
+        self._records = CsvRecords(file.content, file.name, reading.delimiter, reading.quote)
         self._names = self._read_header()
         self._begins = len(_REJECTED) if tuple(self._names[: len(_REJECTED)]) == _REJECTED else 0
         self._lay_out(self._targets())
 
-    def read(self, structured: Structured) -> Iterator[Row]:
+    def read(self, structured: Structured, *, first: int = 0) -> Iterator[Row]:
         in_json = {type_id: sorted(names.intersection(self._properties)) for type_id, names in structured.items()}
         self._in_json = {type_id: names for type_id, names in in_json.items() if names}
         records, width, begins = self._records, len(self._names), self._begins
         for number, (line, cells) in enumerate(records, 1):
+            if number <= first:
+                continue
             if isinstance(cells, Problem):
                 yield Row(line, records.size, records.text, None, (cells,))
             elif len(cells) != width:
@@ -67,28 +69,31 @@ class CsvRows:
                 yield self._row(line, cells, number)
 
     def rejected_head(self) -> bytes:
-        return encode_cells((*_REJECTED, *self._names[self._begins :]), self._reading.delimiter)
+        return self._encode((*_REJECTED, *self._names[self._begins :]))
 
     def rejected_row(self, row: Row, problems: Sequence[Problem]) -> bytes:
         """Line and reasons before the original cells; a row that could not be parted stands in one cell."""
         assert not isinstance(row.original, bytes)
         cells = (row.original,) if isinstance(row.original, str) else row.original[self._begins :]
-        return encode_cells((str(row.line), *told(problems), own_reference(row), *cells), self._reading.delimiter)
+        return self._encode((str(row.line), *told(problems), own_reference(row), *cells))
+
+    def _encode(self, cells: Sequence[str]) -> bytes:
+        return encode_cells(cells, self._reading.delimiter, self._reading.quote)
 
     # The header
 
     def _read_header(self) -> list[str]:
         _, names = next(iter(self._records), (0, Problem("", "empty", "the file is empty; it has no header")))
         if isinstance(names, Problem):
-            raise UnreadableFileError(f"{self._file.path}: {names.detail}.")
+            raise UnreadableFileError(f"{self._file.name}: {names.detail}.")
         if "\0" in self._records.text:
-            raise UnreadableFileError(f"{self._file.path} is no text; events are imported from CSV or NDJSON in UTF-8.")
+            raise UnreadableFileError(f"{self._file.name} is no text; events are imported from CSV or NDJSON in UTF-8.")
         names = [name.strip() for name in names]
         if "" in names:
-            raise UnreadableFileError(f"{self._file.path}: column {names.index('') + 1} of the header has no name.")
+            raise UnreadableFileError(f"{self._file.name}: column {names.index('') + 1} of the header has no name.")
         twice = [name for place, name in enumerate(names) if name in names[:place]]
         if twice:
-            raise UnreadableFileError(f"{self._file.path}: two columns of the header are called '{_show(twice[0])}'.")
+            raise UnreadableFileError(f"{self._file.name}: two columns of the header are called '{_show(twice[0])}'.")
         return names
 
     def _targets(self) -> list[str]:
@@ -96,11 +101,11 @@ class CsvRows:
         try:
             targets = targets_of(names[self._begins :], self._reading)
         except MappingError as error:
-            raise UnreadableFileError(f"{self._file.path}: {error}.") from None
+            raise UnreadableFileError(f"{self._file.name}: {error}.") from None
         missing = "customer" if "customer" not in targets else "type"
         if missing in targets or (missing == "type" and self._reading.type):
             return [LEFT_OUT] * self._begins + targets
-        raise UnreadableFileError(f"{self._file.path}: {self._explain_missing(missing, names)}")
+        raise UnreadableFileError(f"{self._file.name}: {self._explain_missing(missing, names)}")
 
     def _explain_missing(self, field: str, names: list[str]) -> str:
         if len(names) == 1 and (other := re.search(r"[;\t|,]", names[0])):
@@ -137,17 +142,16 @@ class CsvRows:
         type_id = cells[self._type] or self._reading.type
         for name in self._in_json.get(type_id or "", ()):
             if name in properties:
-                properties[name] = self._value(str(properties[name]), f"/properties/{escape(name)}")
+                properties[name] = self._structure(name, str(properties[name]))
         if cells[self._whole]:
             properties |= self._whole_properties(cells[self._whole], properties)
-        return RawEvent(
+        return self._reading.event(
+            number,
             customer=cells[self._customer] or None,
-            type=type_id,
+            type_id=type_id,
             reference=cells[self._reference] or self._given_reference(cells, number),
             occurred_at=cells[self._occurred_at] or None,
             properties=properties,
-            source="import",
-            source_detail=self._reading.source_detail,
         )
 
     def _given_reference(self, cells: list[str], number: int) -> str:
@@ -164,6 +168,12 @@ class CsvRows:
             detail = f"'{min(twice)}' stands in 'properties' and in a column of its own"
             raise BadValue(Problem("/properties", "duplicate_key", detail))
         return value
+
+    def _structure(self, name: str, cell: str) -> object:
+        """A list or an object is JSON; tags of a customer may stand there as people write them."""
+        if self._reading.is_of_customers and name == "tags" and not cell.lstrip().startswith("["):
+            return [tag for part in re.split(r"[|;,]", cell) if (tag := part.strip())]
+        return self._value(cell, f"/properties/{escape(name)}")
 
     def _value(self, cell: str, pointer: str) -> object:
         try:

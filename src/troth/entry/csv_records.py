@@ -12,7 +12,6 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from io import BufferedReader
-from pathlib import Path
 
 from troth import limits
 from troth.core.coercion import Problem
@@ -31,12 +30,12 @@ class RecordTooLong(Exception):
 class CsvRecords:
     """The records of one stream, from 1; empty lines are none."""
 
-    def __init__(self, content: BufferedReader, path: Path, delimiter: str) -> None:
-        self._path = path
+    def __init__(self, content: BufferedReader, name: str, delimiter: str, quote: str = '"') -> None:
+        self._name = name
         csv.field_size_limit(limits.IMPORT_ROW_CHARACTERS)
         text = io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape", newline="")
         self._lines = _Lines(text)
-        self._reader = csv.reader(self._lines, delimiter=delimiter, strict=True)
+        self._reader = csv.reader(self._lines, delimiter=delimiter, quotechar=quote, strict=True)
 
     def __iter__(self) -> Iterator[Record]:
         """Raises UnreadableFileError where the file breaks off."""
@@ -53,7 +52,7 @@ class CsvRecords:
             except RecordTooLong:
                 cells = Problem("", "too_long", _TOO_LONG)
             except (OSError, EOFError, zlib.error) as error:
-                raise UnreadableFileError(f"{self._path} breaks off at line {line} ({error}).") from None
+                raise UnreadableFileError(f"{self._name} breaks off at line {line} ({error}).") from None
             if cells:
                 yield line, cells
 
@@ -110,8 +109,8 @@ class _Lines:
             line = self._readline(limits.IMPORT_ROW_CHARACTERS)
 
 
-def encode_cells(cells: Sequence[str], delimiter: str) -> bytes:
+def encode_cells(cells: Sequence[str], delimiter: str, quote: str = '"') -> bytes:
     """One record as bytes; broken ones become again what they were."""
     text = io.StringIO()
-    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(cells)
+    csv.writer(text, delimiter=delimiter, quotechar=quote, lineterminator="\n").writerow(cells)
     return text.getvalue().encode("utf-8", "surrogateescape")

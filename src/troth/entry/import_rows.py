@@ -9,15 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from uuid import UUID
 
 import msgspec
 
 from troth.core.coercion import Problem
+from troth.core.ids import mark_of
 from troth.core.program import Program
 from troth.pipeline.outcome import RawEvent
 
 EVENT_FIELDS = ("customer", "type", "reference", "occurred_at", "properties")
 SYNONYMS = {"action": "type", "data": "properties"}  # Antavo's names → ours
+PROFILE_FIELDS = ("customer", "reference", "occurred_at", "properties")
+PROFILE_SYNONYMS = {"attributes": "properties"}
 PROPERTY = "properties."
 LEFT_OUT = "-"  # the target of a column that is not to be read
 
@@ -54,8 +58,8 @@ class Rows(Protocol):
         """How the name of its rejected rows' file ends."""
         ...
 
-    def read(self, structured: Structured) -> Iterator[Row]:
-        """Every record in the order of the file, once. Raises UnreadableFileError."""
+    def read(self, structured: Structured, *, first: int = 0) -> Iterator[Row]:
+        """Every record behind the first ones, in the order of the file, once. Raises UnreadableFileError."""
         ...
 
     def rejected_head(self) -> bytes:
@@ -75,6 +79,48 @@ class Reading:
     targets: Mapping[str, str] = field(default_factory=dict)  # column → field, `properties.NAME`, or LEFT_OUT
     type: str | None = None  # of rows that name none
     delimiter: str = ","  # CSV
+    quote: str = '"'  # CSV
+    is_of_customers: bool = False  # every row is a profile; what is no field of an event is an attribute
+    owner: UUID | None = None  # the import: ids of its events tell which row they came from
+    scopes: frozenset[str] | None = None  # of the sender; None: everything is allowed
+    is_trusted: bool = False  # from whoever holds the data
+    is_historical: bool = False
+
+    @property
+    def fields(self) -> Sequence[str]:
+        """What a row says beside properties."""
+        return PROFILE_FIELDS if self.is_of_customers else EVENT_FIELDS
+
+    @property
+    def synonyms(self) -> Mapping[str, str]:
+        return PROFILE_SYNONYMS if self.is_of_customers else SYNONYMS
+
+    def event(
+        self,
+        number: int,
+        *,
+        customer: object,
+        type_id: object,
+        reference: object,
+        occurred_at: object,
+        properties: object,
+        extra: Mapping[str, object] = {},
+    ) -> RawEvent:
+        """The event of the record with this number."""
+        return RawEvent(
+            customer=customer,
+            type=type_id,
+            reference=reference,
+            occurred_at=occurred_at,
+            properties=properties,
+            source="import",
+            source_detail=self.source_detail,
+            is_trusted=self.is_trusted,
+            is_historical=self.is_historical,
+            mark=mark_of(self.owner, number) if self.owner is not None else None,
+            scopes=self.scopes,
+            extra=extra,
+        )
 
 
 def read_targets(texts: Sequence[str]) -> dict[str, str]:
@@ -98,8 +144,8 @@ def targets_of(names: Sequence[str], reading: Reading) -> list[str]:
     unknown = [column for column in reading.targets if column not in names]
     if unknown:
         raise MappingError(f"there is no column '{unknown[0]}'; there are: {', '.join(names)}")
-    targets = [reading.targets.get(name) or _target(name) for name in names]
-    for synonym, target in SYNONYMS.items():
+    targets = [reading.targets.get(name) or _target(name, reading.fields) for name in names]
+    for synonym, target in reading.synonyms.items():
         if synonym in names and synonym not in reading.targets and target not in targets:
             targets[names.index(synonym)] = target
     for place, target in enumerate(targets):
@@ -131,10 +177,14 @@ def own_reference(row: Row) -> str:
 
 def rejected_path(path: Path, ending: str) -> Path:
     """Where the rejected rows of a file go: beside it, under its name."""
-    name = path.name
+    return path.with_name(rejected_name(path.name, ending))
+
+
+def rejected_name(name: str, ending: str) -> str:
+    """What the file of rejected rows is called."""
     for known in (".gz", ".csv", ".tsv", ".txt", ".ndjson", ".jsonl", ".json"):
         name = name.removesuffix(known)
-    return path.with_name(f"{name}.rejected.{ending}")
+    return f"{name}.rejected.{ending}"
 
 
 def _is_target(text: str) -> bool:
@@ -142,5 +192,5 @@ def _is_target(text: str) -> bool:
     return is_property or text == LEFT_OUT or text in EVENT_FIELDS
 
 
-def _target(name: str) -> str:
-    return name if name in EVENT_FIELDS or name.startswith(PROPERTY) else PROPERTY + name
+def _target(name: str, fields: Sequence[str]) -> str:
+    return name if name in fields or name.startswith(PROPERTY) else PROPERTY + name

@@ -1,6 +1,6 @@
 """One run of an import: rows → chunks → the pipeline, several chunks under way at once.
 
-In: rows in file order. Out: a tally; rejected rows handed on in file order. A customer's rows are always for the same
+In: rows in order. Out: a tally; rejected rows handed on in the same order. A customer's rows are always for the same
 lane, and chunks are enqueued in order, so that each customer's events are judged in the order of the file.
 Memory stays constant: no more is read before what is under way has been settled.
 """
@@ -9,23 +9,28 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
 
 from troth import limits
 from troth.core.coercion import Problem
+from troth.core.ids import bears, read_id
+from troth.core.record import RecordedEvent
 from troth.entry.import_rows import Row
 from troth.pipeline.outcome import Applied, Conflict, Duplicate, Outcome, Overloaded, RawEvent, Rejected
 
 Reject = Callable[[Row, Sequence[Problem]], None]
+Checkpoint = Callable[[], Awaitable[None]]
+_UNAVAILABLE = "unavailable"  # its neighbours were stored while it was not
+_SECONDS = len("2026-11-20T10:00:00")  # of a time as text
 
 
 class Pipeline(Protocol):
     """What an import needs of the batcher."""
 
-    async def ingest(self, batch: Sequence[RawEvent]) -> list[Outcome]: ...
+    async def ingest(self, events: Sequence[RawEvent], *, is_patient: bool) -> list[Outcome]: ...
 
 
 class Tally(msgspec.Struct):
@@ -37,18 +42,23 @@ class Tally(msgspec.Struct):
     rejected: int = 0
     points: int = 0  # of the created events
     mismatched: int = 0  # duplicates whose recorded event says something else
+    backwards: int = 0  # created events, at least so many, before an earlier one of their customer
 
 
 class ImportRun:
     """Runs once. `tally` may be read at any time; `stop` ends the reading, not what is under way."""
 
-    def __init__(self, rows: Iterator[Row], pipeline: Pipeline, reject: Reject) -> None:
+    def __init__(
+        self, rows: Iterator[Row], pipeline: Pipeline, reject: Reject, checkpoint: Checkpoint | None = None
+    ) -> None:
         self.tally = Tally()
         self.is_complete = False  # the whole file was read
         self._is_stopping = False
         self._rows = rows
         self._pipeline = pipeline
         self._reject = reject
+        self._checkpoint = checkpoint
+        self._latest: dict[str, str] = {}  # customer → time of the latest row
         self._failure: Overloaded | None = None
 
     def stop(self) -> None:
@@ -68,6 +78,8 @@ class ImportRun:
                 under_way.append(last)
                 if len(under_way) >= limits.IMPORT_CHUNKS_IN_FLIGHT:
                     await under_way.popleft()
+                if self._checkpoint is not None:
+                    await self._checkpoint()
         finally:
             await asyncio.gather(*under_way)
         if self._failure is not None:
@@ -90,16 +102,26 @@ class ImportRun:
         return chunk
 
     async def _record(self, chunk: Sequence[Row], before: asyncio.Task[None] | None) -> None:
-        """Give a chunk to the pipeline at once; count what came of it after the chunk before it."""
+        """Give a chunk to the pipeline at once; count what came of it after the chunk before it.
+
+        Once a chunk was not taken in, none behind it is counted: what is counted is how the rows begin.
+        """
+        events = [row.event for row in chunk if row.event is not None]
+        failure: Overloaded | None = None
+        found: list[Outcome] = []
         try:
-            outcomes = iter(await self._pipeline.ingest([row.event for row in chunk if row.event is not None]))
-        except Overloaded as failure:
-            self._failure = self._failure or failure
-            self.stop()
-            return
+            found = await self._pipeline.ingest(events, is_patient=True) if events else []
+            failure = next((Overloaded("The database was lost") for outcome in found if _is_unavailable(outcome)), None)
+        except Overloaded as error:
+            failure = error
         finally:
             if before is not None:
                 await asyncio.wait((before,))
+        self._failure = self._failure or failure
+        if self._failure is not None:
+            self.stop()
+            return
+        outcomes = iter(found)
         for row in chunk:
             self._count(row, next(outcomes) if row.event is not None else Rejected(row.problems))
 
@@ -108,8 +130,9 @@ class ImportRun:
         tally.read += 1
         match outcome:
             case Applied(record):
-                tally.created += 1
-                tally.points += record.points
+                self._count_created(record)
+            case Duplicate(record) if _is_own(row, record):
+                self._count_created(record)  # before the run was broken off
             case Duplicate(_, payload_mismatch):
                 tally.duplicates += 1
                 tally.mismatched += payload_mismatch
@@ -119,3 +142,27 @@ class ImportRun:
             case Rejected(problems):
                 tally.rejected += 1
                 self._reject(row, problems)
+
+    def _count_created(self, record: RecordedEvent) -> None:
+        tally, customer, at = self.tally, record.customer or "", record.occurred_at[:_SECONDS]
+        tally.created += 1
+        tally.points += record.points
+        latest = self._latest.get(customer, "")
+        if at < latest:
+            tally.backwards += 1
+            return
+        if len(self._latest) >= limits.IMPORT_WATCHED:
+            self._latest.clear()
+        self._latest[customer] = at
+
+
+def _is_own(row: Row, record: RecordedEvent) -> bool:
+    """Whether this very row made the event: its id says so (decision 0014)."""
+    if row.event is None or row.event.mark is None:
+        return False
+    event_id = read_id("evt", record.id)
+    return event_id is not None and bears(event_id, row.event.mark)
+
+
+def _is_unavailable(outcome: Outcome) -> bool:
+    return isinstance(outcome, Rejected) and outcome.problems[0].code == _UNAVAILABLE

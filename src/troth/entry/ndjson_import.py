@@ -16,10 +16,8 @@ from troth import limits
 from troth.core.coercion import Problem
 from troth.entry.import_file import ImportFile, UnreadableFileError
 from troth.entry.import_rows import (
-    EVENT_FIELDS,
     LEFT_OUT,
     PROPERTY,
-    SYNONYMS,
     BadValue,
     Reading,
     Row,
@@ -47,9 +45,11 @@ class NdjsonRows:
         self._reading = reading
         self._json = JsonReader()
 
-    def read(self, structured: Structured) -> Iterator[Row]:
+    def read(self, structured: Structured, *, first: int = 0) -> Iterator[Row]:
         del structured  # JSON says itself what is a list
         for number, (line, text) in enumerate(self._lines(), 1):
+            if number <= first:
+                continue
             if len(text) > limits.IMPORT_ROW_CHARACTERS:
                 yield Row(line, len(text), text, None, (Problem("", "too_long", _TOO_LONG),))
             else:
@@ -81,7 +81,7 @@ class NdjsonRows:
                 while len(line) > limits.IMPORT_ROW_CHARACTERS and not line.endswith(b"\n"):
                     line = content.readline(limits.IMPORT_ROW_CHARACTERS + 1)
             except (OSError, EOFError, zlib.error) as error:
-                raise UnreadableFileError(f"{self._file.path} breaks off at line {number + 1} ({error}).") from None
+                raise UnreadableFileError(f"{self._file.name} breaks off at line {number + 1} ({error}).") from None
             if not text:
                 return
             number += 1
@@ -114,25 +114,25 @@ class NdjsonRows:
             reference = given or f"file:{self._file.digest}:{number}"
         properties = fields.pop("properties", None)
         type_id = fields.pop("type", None)
-        return RawEvent(
+        return self._reading.event(
+            number,
             customer=fields.pop("customer", None),
-            type=self._reading.type if type_id is None else type_id,
+            type_id=self._reading.type if type_id is None else type_id,
             reference=reference,
             occurred_at=fields.pop("occurred_at", None),
             properties={} if properties is None else properties,
-            source="import",
-            source_detail=self._reading.source_detail,
             extra=fields,
         )
 
     def _named(self, members: Fields) -> Fields:
         """Members under the names of an event's fields. Of a flat object every other member is a property."""
-        is_flat = "properties" not in members and "data" not in members
+        wholes = ["properties", *(name for name, target in self._reading.synonyms.items() if target == "properties")]
+        is_flat = members.keys().isdisjoint(wholes)
         targets = self._reading.targets
         fields: Fields = {}
         properties: Fields = {}
         for name, value in members.items():
-            target = targets.get(name) or _target(name, members, is_flat=is_flat)
+            target = targets.get(name) or self._target(name, members, is_flat=is_flat)
             if target.startswith(PROPERTY):
                 _put(properties, target.removeprefix(PROPERTY), value, name)
             elif target != LEFT_OUT:
@@ -144,19 +144,19 @@ class NdjsonRows:
             fields["properties"] = properties
         return fields
 
+    def _target(self, name: str, members: Fields, *, is_flat: bool) -> str:
+        synonym = self._reading.synonyms.get(name)
+        if synonym is not None and synonym not in members:
+            return synonym
+        is_attribute = self._reading.is_of_customers and name == "tags"
+        return PROPERTY + name if is_attribute or (is_flat and name not in self._reading.fields) else name
+
 
 def _put(into: Fields, name: str, value: object, member: str) -> None:
     if name in into:
         detail = f"two members of this object are '{name}', one of them '{member}'"
         raise BadValue(Problem(pointer_to("", member), "duplicate_key", detail))
     into[name] = value
-
-
-def _target(name: str, members: Fields, *, is_flat: bool) -> str:
-    synonym = SYNONYMS.get(name)
-    if synonym is not None and synonym not in members:
-        return synonym
-    return PROPERTY + name if is_flat and name not in EVENT_FIELDS else name
 
 
 def _after_mark(text: bytes) -> bytes:

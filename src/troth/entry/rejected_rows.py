@@ -1,4 +1,4 @@
-"""The file that rejected rows are written to, so that they can be mended and imported again.
+"""The file on this machine that rejected rows are written to, so that they can be mended and imported again.
 
 Made when the first row is rejected; rows hold what people told a company, so only its owner may read the file.
 """
@@ -6,21 +6,17 @@ Made when the first row is rejected; rows hold what people told a company, so on
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from troth.core.coercion import Problem
-from troth.entry.import_rows import Row, Rows
-
 
 class RejectedRows:
-    """Use as a context manager; `add` is an import's `reject`."""
+    """Use as a context manager; `write` takes what an import has added to its own file of them."""
 
-    def __init__(self, path: Path, rows: Rows) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._rows = rows
+        self.size = 0  # bytes written
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> Self:
@@ -32,12 +28,9 @@ class RejectedRows:
         if self._file is not None:
             self._file.close()
 
-    def add(self, row: Row, problems: Sequence[Problem]) -> None:
+    def write(self, content: bytes) -> None:
         if self._file is None:
-            self._file = self._make()
-        self._file.write(self._rows.rejected_row(row, problems))
-
-    def _make(self) -> BinaryIO:
-        file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
-        file.write(self._rows.rejected_head())
-        return file
+            self._file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+        self._file.write(content)
+        self._file.flush()
+        self.size += len(content)

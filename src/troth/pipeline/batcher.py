@@ -61,10 +61,13 @@ class Batcher:
     def waiting_events(self) -> int:
         return self.queues.waiting_events
 
-    async def ingest(self, events: Sequence[RawEvent], companion: Companion | None = None) -> list[Outcome]:
+    async def ingest(
+        self, events: Sequence[RawEvent], companion: Companion | None = None, *, is_patient: bool = False
+    ) -> list[Outcome]:
         """Record events; the outcomes come in the same order. `companion` shares the transaction of the last ones.
 
-        With a companion, all events are for one lane and are not merged with others. Raises Overloaded.
+        With a companion, all events are for one lane and are not merged with others. Patient ones let others go
+        first. Raises Overloaded.
         """
         book, clock = await self._books.live(), await self._clock()
         now = clock or present()
@@ -78,12 +81,12 @@ class Batcher:
                 works[place] = Work(valid=valid, revision=book.revision, clock=clock)
         await self._name_owners(list(works.values()))
         if not refused:
-            await finish(self._put(works, companion))
+            await finish(self._put(works, companion, is_patient=is_patient))
             return [_settled(work) for work in works.values()]
         outcomes: dict[int, Outcome] = {}
         if companion is None:  # no waiting here: the next call may hold events of the same customers
-            groups = self._put(works)
-            works |= await self._look_again(book, refused, groups, outcomes)
+            groups = self._put(works, is_patient=is_patient)
+            works |= await self._look_again(book, refused, groups, outcomes, is_patient=is_patient)
         else:
             works |= await self._second_look.read(book, refused, now)
             groups = self._put(works, companion)
@@ -93,13 +96,19 @@ class Batcher:
         return [outcomes[place] for place in range(len(events))]
 
     async def _look_again(
-        self, book: Book, refused: dict[int, Refused], groups: list[Group], outcomes: dict[int, Outcome]
+        self,
+        book: Book,
+        refused: dict[int, Refused],
+        groups: list[Group],
+        outcomes: dict[int, Outcome],
+        *,
+        is_patient: bool,
     ) -> dict[int, Work]:
         """Read the refused events again and enqueue what is accepted; the others of their batch are on their way."""
         try:
             again = await self._second_look.read(book, refused, self._books.clock or present())
             await self._name_owners(list(again.values()))
-            groups += self._put(again)
+            groups += self._put(again, is_patient=is_patient)
         except Overloaded as error:
             if not groups:
                 raise
@@ -115,9 +124,12 @@ class Batcher:
                 self._books.clock = await test_clock(connection)
         return self._books.clock
 
-    def _put(self, works: dict[int, Work], companion: Companion | None = None) -> list[Group]:
+    def _put(
+        self, works: dict[int, Work], companion: Companion | None = None, *, is_patient: bool = False
+    ) -> list[Group]:
         """Put in line what is not settled yet."""
-        return self.queues.put([work for work in works.values() if work.outcome is None], companion)
+        waiting = [work for work in works.values() if work.outcome is None]
+        return self.queues.put(waiting, companion, is_patient=is_patient)
 
     async def _name_owners(self, works: list[Work]) -> None:
         """Events of an order may leave out their customer."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from uuid import UUID
 
-from troth.core.ids import RANDOM_BITS, SERIAL_BITS, bucket_of, uuid7
+from troth.core.ids import MARK_BITS, RANDOM_BITS, SERIAL_BITS, bucket_of, uuid7
 from troth.pipeline.work import Work
 from troth.store.batch import Names
 
@@ -19,6 +19,7 @@ _DRAWN = 256  # numbers drawn at a time
 _SET_BACK_MILLISECONDS = 10_000  # a clock that goes back by more is believed
 _STEP_BITS = 32  # how far an id may be from the last one of its millisecond
 _FIRST_BITS = RANDOM_BITS - 1  # of the first one: half of the numbers are left for those that follow
+_MARK_END = SERIAL_BITS + MARK_BITS
 
 
 class _Ids:
@@ -27,14 +28,17 @@ class _Ids:
         self._millisecond = 0
         self._number = 0
 
-    def make(self, bucket: int) -> UUID:
+    def make(self, bucket: int, mark: int | None = None) -> UUID:
         now = time.time_ns() // 1_000_000
         if not 0 <= self._millisecond - now <= _SET_BACK_MILLISECONDS:
             self._begin(now)
         else:  # the same millisecond, or a clock that was put right
             self._number += (1 + (self._random() & (1 << _STEP_BITS) - 1)) << SERIAL_BITS
-            if self._number >> RANDOM_BITS:
-                self._begin(self._millisecond + 1)
+        if mark is not None:
+            self._number = (self._number >> _MARK_END) + 1 << _MARK_END | mark << SERIAL_BITS
+        if self._number >> RANDOM_BITS:
+            self._begin(self._millisecond + 1)
+            return self.make(bucket, mark)
         return uuid7(self._millisecond, bucket, self._number)
 
     def _begin(self, millisecond: int) -> None:
@@ -54,8 +58,9 @@ class _Ids:
 _ids = _Ids()
 
 
-def new_id(bucket: int) -> UUID:
-    return _ids.make(bucket)
+def new_id(bucket: int, mark: int | None = None) -> UUID:
+    """The next id. `mark`: MARK_BITS bits by which it can be told again (`ids.mark_of`)."""
+    return _ids.make(bucket, mark)
 
 
 def name_works(works: Iterable[Work], customers: Names) -> None:
@@ -63,4 +68,4 @@ def name_works(works: Iterable[Work], customers: Names) -> None:
     for work in works:
         if work.id is None:
             name = work.customer
-            work.name(new_id(customers[name][1] if name in customers else bucket_of(name)))
+            work.name(new_id(customers[name][1] if name in customers else bucket_of(name), work.raw.mark))

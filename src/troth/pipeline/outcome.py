@@ -29,6 +29,9 @@ class RawEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_signed: bool = False
     is_client: bool = False  # sent with a publishable key: only `client_allowed` types
     is_command: bool = False  # written by an endpoint for direct effects: may be a command type
+    is_trusted: bool = False  # from whoever holds the data: no signature is demanded
+    is_historical: bool = False  # of the past: nobody outside is told, no workflow starts
+    mark: int | None = None  # in its id, so that it is known again (core.ids.mark_of)
     scopes: frozenset[str] | None = None  # of the sender; None: everything is allowed
     extra: Mapping[str, object] = {}  # unknown fields beside the known ones, each a problem
 

@@ -1,6 +1,8 @@
 """Queues: one per lane, bounded, with no linger. A lane takes what waits, up to BATCH_EVENTS, and runs it at once.
 
-An event's lane follows from its customer, so one customer's events keep the order in which they were put.
+Patient events (of imports) stand in a line of their own and are taken when nobody else waits; in small batches while
+others come, so that these never wait long. An event's lane follows from its customer, so one customer's events keep
+the order in which they were put.
 """
 
 from __future__ import annotations
@@ -36,6 +38,16 @@ class BatchStatistics(msgspec.Struct):
     seconds: float = 0.0
 
 
+class Line(msgspec.Struct, eq=False):
+    """What waits for one lane."""
+
+    live: deque[Group] = msgspec.field(default_factory=deque)
+    patient: deque[Group] = msgspec.field(default_factory=deque)
+    live_events: int = 0
+    patient_events: int = 0
+    lived_at: float = 0.0  # when live events were last put in
+
+
 class Queues:
     """The queues of one process and the tasks that empty them."""
 
@@ -43,9 +55,8 @@ class Queues:
         self.statistics = BatchStatistics()
         self.events_max = events_max  # waiting, per lane
         self._lanes = lanes
-        self._queues: list[deque[Group]] = [deque() for _ in lanes]
+        self._lines = [Line() for _ in lanes]
         self._wakes = [asyncio.Event() for _ in lanes]
-        self._waiting = [0] * len(lanes)
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
 
@@ -63,9 +74,9 @@ class Queues:
 
     @property
     def waiting_events(self) -> int:
-        return sum(self._waiting)
+        return sum(line.live_events + line.patient_events for line in self._lines)
 
-    def put(self, works: list[Work], companion: Companion | None = None) -> list[Group]:
+    def put(self, works: list[Work], companion: Companion | None = None, *, is_patient: bool = False) -> list[Group]:
         """Put works in line, all or none; await the groups with `finish`. Raises Overloaded."""
         if self._closing:
             raise Overloaded("The server is stopping", retry_seconds=5)
@@ -75,37 +86,54 @@ class Queues:
             parts.setdefault(place, []).append(work)
         if companion is not None:
             parts.setdefault(0, [])
-        if any(self._waiting[place] + len(part) > self.events_max for place, part in parts.items()):
+        if any(self._waiting(place, is_patient) + len(part) > self.events_max for place, part in parts.items()):
             raise Overloaded("Too many events are waiting")
         if companion is not None:
             return [self._put(0, parts[0], companion)]
-        size = limits.BATCH_EVENTS
+        size = limits.PATIENT_EVENTS if is_patient else limits.BATCH_EVENTS
         return [
-            self._put(place, part[first : first + size])
+            self._put(place, part[first : first + size], is_patient=is_patient)
             for place, part in parts.items()
             for first in range(0, len(part), size)
         ]
 
-    def _put(self, place: int, works: list[Work], companion: Companion | None = None) -> Group:
-        group = Group(works, asyncio.get_running_loop().create_future(), companion)
-        self._queues[place].append(group)
-        self._waiting[place] += len(works)
+    def _waiting(self, place: int, is_patient: bool) -> int:
+        line = self._lines[place]
+        return line.patient_events if is_patient else line.live_events
+
+    def _put(
+        self, place: int, works: list[Work], companion: Companion | None = None, *, is_patient: bool = False
+    ) -> Group:
+        group, line = Group(works, asyncio.get_running_loop().create_future(), companion), self._lines[place]
+        if is_patient:
+            line.patient.append(group)
+            line.patient_events += len(works)
+        else:
+            line.live.append(group)
+            line.live_events += len(works)
+            line.lived_at = time.monotonic()
         self._wakes[place].set()
         return group
 
     async def _serve(self, place: int) -> None:
         """A lane's life: take what waits, run it, answer; until closing and nothing waits."""
-        wake, queue = self._wakes[place], self._queues[place]
+        wake, line = self._wakes[place], self._lines[place]
         while True:
-            if not queue:
+            if not line.live and not line.patient:
                 if self._closing:
                     return
                 wake.clear()
                 await wake.wait()
                 continue
-            groups = _take(queue)
-            self._waiting[place] -= sum(len(group.works) for group in groups)
+            groups = _take_live(line) if line.live else self._take_patient(line)
             await self._run(self._lanes[place], groups)
+
+    def _take_patient(self, line: Line) -> list[Group]:
+        """As much as fits one batch; while live events come, on any lane, only as much as they may wait for."""
+        is_alone = time.monotonic() - max(other.lived_at for other in self._lines) > limits.PATIENCE_SECONDS
+        groups = _take(line.patient, limits.BATCH_EVENTS if is_alone else limits.PATIENT_EVENTS)
+        line.patient_events -= sum(len(group.works) for group in groups)
+        return groups
 
     async def _run(self, lane: Lane, groups: list[Group]) -> None:
         works = [work for group in groups for work in group.works]
@@ -145,13 +173,19 @@ def unavailable(failure: BaseException) -> Rejected:
     return Rejected((Problem("", "unavailable", f"{failure} Other events of this batch were stored."),))
 
 
-def _take(queue: deque[Group]) -> list[Group]:
-    """The groups of the next batch: at least one, at most BATCH_EVENTS events; a companion stays alone."""
+def _take_live(line: Line) -> list[Group]:
+    groups = _take(line.live, limits.BATCH_EVENTS)
+    line.live_events -= sum(len(group.works) for group in groups)
+    return groups
+
+
+def _take(queue: deque[Group], events_max: int) -> list[Group]:
+    """The groups of the next batch: at least one, at most `events_max` events; a companion stays alone."""
     groups = [queue.popleft()]
     size = len(groups[0].works)
     while queue and groups[0].companion is None and queue[0].companion is None:
         size += len(queue[0].works)
-        if size > limits.BATCH_EVENTS:
+        if size > events_max:
             break
         groups.append(queue.popleft())
     return groups

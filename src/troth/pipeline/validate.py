@@ -125,7 +125,7 @@ class Validator:
             return ("not_client_allowed", f"a publishable key may not send '{event_type.id}'; send it from your server")
         if event_type.scope is not None and raw.scopes is not None and event_type.scope not in raw.scopes:
             return ("forbidden", f"to send '{event_type.id}' the key needs the scope {event_type.scope}")
-        if self.demands_signatures and not raw.is_signed and self._is_sensitive(event_type):
+        if self.demands_signatures and not (raw.is_signed or raw.is_trusted) and self._is_sensitive(event_type):
             return ("signature_required", f"'{event_type.id}' is sensitive: send it in a signed request")
         return None
 

@@ -291,6 +291,53 @@ create table program_clock (
 );
 insert into program_clock (only_row) values (true);
 
+-- Files: uploads and what jobs produce, sealed; every process sees them and every backup holds them.
+create table files (
+    id         uuid        primary key,
+    name       text        not null check (char_length(name) between 1 and 255),
+    media_type text        not null,
+    size       bigint,  -- bytes; null: not complete yet
+    sha256     bytea       check (octet_length(sha256) = 32),
+    sealed_key bytea       not null,  -- seals the pieces; itself sealed by the master key
+    created_at timestamptz not null,
+    created_by text        not null,
+    expires_at timestamptz  -- null: kept
+);
+create index files_expiring on files (expires_at) where expires_at is not null;
+
+create table file_pieces (
+    file_id uuid   not null,
+    place   bigint not null check (place >= 0),  -- offset of its first byte
+    size    integer not null check (size > 0),  -- bytes of it, unsealed
+    content bytea  not null,
+    primary key (file_id, place)
+);
+alter table file_pieces alter column content set storage external;  -- what is sealed cannot be compressed
+
+-- What takes longer than a request: whoever holds the lease runs it; a lease that has run out is anybody's.
+create table jobs (
+    id           uuid        primary key,  -- UUIDv7: sorted by when it was made
+    kind         text        not null check (kind in ('import', 'export')),
+    status       text        not null check (status in
+        ('waiting', 'running', 'paused', 'cancelled', 'finished', 'finished_with_errors', 'failed')),
+    wish         text        check (wish in ('pause', 'cancel')),  -- asked of the one who runs it
+    asked        jsonb       not null,  -- what is to be done, as its kind reads it
+    progress     jsonb       not null default '{}',  -- counters and checkpoint, as its kind writes them
+    input_file   uuid,
+    output_file  uuid,  -- an export's result, an import's rejected rows
+    created_at   timestamptz not null,
+    created_by   text        not null,
+    started_at   timestamptz,
+    finished_at  timestamptz,
+    problem      text,  -- why it failed
+    worker       uuid,
+    leased_until timestamptz,  -- another process may go on with it afterwards
+    attempts     integer     not null default 0,  -- taken so often since its last checkpoint
+    check ((status = 'running') = (worker is not null and leased_until is not null))
+);
+create index jobs_open on jobs (id) where status in ('waiting', 'running');
+create index jobs_listed on jobs (kind, id);
+
 -- Rights
 
 -- What the serving role may do. Rights on a partitioned parent reach its partitions; a partition itself grants nothing.
@@ -305,3 +352,4 @@ grant select, insert, update, delete on balances, limit_uses, lots to troth_app;
 grant select, insert, update, delete on orders, waiting_events, reservations, redemptions to troth_app;
 grant select, insert, update on customers, api_keys, program_live, program_draft to troth_app;
 grant select, insert, update on program_counters, reward_codes, program_clock to troth_app;
+grant select, insert, update, delete on files, file_pieces, jobs to troth_app;
