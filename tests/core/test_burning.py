@@ -81,6 +81,13 @@ def test_a_changed_burn_posts_the_difference() -> None:
     assert judge.in_states() == {"available": 80, "spent": 30}  # 100 + 10 − 30
 
 
+def test_what_is_no_longer_burned_when_it_is_accepted_was_never_spent() -> None:
+    judge = buyer(orders={"acceptance": "manual"})
+    judge.send("sale", amount="10", burned="50")
+    less = judge.send("checkout_update", now=hour(1), amount="10", burned="30", auto_accept=True)
+    assert moves(less.postings)[:3] == ["10 reserved→available return"] * 2 + ["30 reserved→spent burn"]
+
+
 def test_an_increase_that_is_not_there_is_refused_and_nothing_changes() -> None:
     judge = buyer()
     judge.send("sale", amount="10", burned="50")

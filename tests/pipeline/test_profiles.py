@@ -10,7 +10,15 @@ import pytest
 
 from tests.conftest import TestDatabase
 from tests.pipeline.shop import PURCHASE, VAULT, Shop, code, document, open_shop, purchase, record
+from troth.core.decide import decide
+from troth.core.rules import Shelf
+from troth.pipeline.ingest import present
+from troth.pipeline.naming import new_id
 from troth.pipeline.outcome import RawEvent
+from troth.pipeline.validate import ValidEvent
+from troth.pipeline.work import Work
+from troth.pipeline.write import Ledger, Party
+from troth.store.batch import read
 from troth.store.events import CustomerPersonal, fetch_events
 
 PROFILE = {
@@ -161,3 +169,21 @@ async def test_what_is_sealed_is_read_back_and_only_with_the_key(shop: Shop) -> 
         erased = (await fetch_events(connection, VAULT, [event_id]))[event_id]
     assert (erased.record.customer, erased.record.reference, erased.personal.properties) == (None, None, {})
     assert erased.record.points == sent.points
+
+
+async def test_what_is_judged_again_begins_with_what_was_read(shop: Shop) -> None:
+    """A batch is judged again when something has to be loaded: until it is written, nothing of a try may remain."""
+    await profile(shop, email="old@example.org")
+    book = await shop.engine.books.live()
+    async with shop.database.pool.acquire() as connection:
+        row = (await read(connection, ["anna"])).rows["anna"]
+    assert row.personal_key is not None
+    assert row.sealed_key is not None
+    known, party = row.personal, Party(row=row, key=VAULT.open_key(row.personal_key, row.sealed_key), before=row.state)
+    raw = RawEvent(customer="anna", type="profile", properties={"email": "new@example.org"})
+    valid = book.validator.validate(raw, present())
+    assert isinstance(valid, ValidEvent)
+    work = Work(valid=valid, revision=book.revision)
+    work.name(new_id(row.bucket))
+    assert Ledger(book.rules).add(work, party, decide(row.state, work.event(), Shelf(book.rules, {}))) is not None
+    assert (row.personal, party.before.seq) == (known, 1)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from troth.core.account import About, Account, Refused
+from troth.core.account import About, Account, Refused, Way
 from troth.core.order_state import Order, Part
 from troth.core.state import PointState
 
@@ -19,19 +19,26 @@ from troth.core.state import PointState
 def burn(account: Account, order_id: UUID, target: int) -> None:
     """Take or give back burned points until the order holds `target`. Raises Lacking, Refused."""
     order = account.order(order_id)
+    held = sum(part.points for part in order.burned)
+    if target < held:
+        order = _return(account, order, target)
     if order.accepted_at is not None and target and not order.is_paid:
         order = _pay(account, order)
-    state: PointState = "spent" if order.is_paid else "reserved"
-    held = sum(part.points for part in order.burned)
     if target > held:
         _check(account, order, target - held)
         about = About(reason="burn", order_id=order_id)
-        parts = account.take(account.shelf.live.main_wallet, target - held, about, ("available", state))
+        way: Way = ("available", "spent" if order.is_paid else "reserved")
+        parts = account.take(account.shelf.live.main_wallet, target - held, about, way)
         account.keep_order(msgspec.structs.replace(account.order(order_id), burned=(*order.burned, *parts)))
-    elif target < held:
-        kept, returned = split(order.burned, target)
-        account.keep_order(msgspec.structs.replace(order, burned=kept))
-        account.give_back(returned, state, About(reason="return", order_id=order_id), extends=True)
+
+
+def _return(account: Account, order: Order, target: int) -> Order:
+    """Give back what the order no longer burns."""
+    kept, returned = split(order.burned, target)
+    account.keep_order(msgspec.structs.replace(order, burned=kept))
+    state: PointState = "spent" if order.is_paid else "reserved"
+    account.give_back(returned, state, About(reason="return", order_id=order.id), extends=True)
+    return account.order(order.id)
 
 
 def _pay(account: Account, order: Order) -> Order:

@@ -39,7 +39,6 @@ class Party(msgspec.Struct, kw_only=True):
     key: CustomerKey | None  # None: read for a preview, nothing will be sealed
     before: CustomerState  # as loaded; tells what changed
     is_new: bool = False
-    has_new_profile: bool = False
 
 
 class Ledger:
@@ -50,6 +49,7 @@ class Ledger:
         self._codes = codes or {}
         self._written = Written(revision=book.program.revision)
         self._touched: dict[UUID, Party] = {}
+        self._profiles: dict[UUID, dict[str, object]] = {}  # customer → personal attributes that profile events change
         self._stocks: Mapping[str, Stock] = {}
 
     def add(self, work: Work, party: Party, decision: Decision) -> RecordedEvent | None:
@@ -61,9 +61,7 @@ class Ledger:
         for judged in decision.judged.caused:
             self._add_event(judged, party, None)
         if work.valid.type.id == PROFILE_TYPE:
-            party.has_new_profile = True
-            if work.valid.personal_properties:
-                _merge_personal(party, work.valid.personal_properties)
+            self._profiles.setdefault(party.row.id, {}).update(work.valid.personal_properties)
         return record
 
     def settle(self, party: Party, due: Sequence[Judged], state: CustomerState, *, is_touched: bool = True) -> None:
@@ -82,7 +80,7 @@ class Ledger:
     def needs_transaction(self) -> bool:
         """New customers, profiles and whatever is rare take further statements."""
         for party in self._touched.values():
-            if party.is_new or party.has_new_profile or _has_rare_changes(party):
+            if party.is_new or party.row.id in self._profiles or _has_rare_changes(party):
                 return True
         return bool(self._written.codes)
 
@@ -104,12 +102,14 @@ class Ledger:
         """What changed of a customer: its wallets, lots, limit uses, orders …; of a new one everything."""
         row, state, before = party.row, party.row.state, party.before
         written = self._written
+        if changes := self._profiles.get(row.id):
+            _merge_personal(party, changes)
         if party.is_new:
             if row.personal is None:
                 plain = CustomerPersonal(external_id=row.external_id)
                 row.personal = _key(party).seal(msgspec.json.encode(plain), row.id)
             written.new_customers.append(row)
-        elif party.has_new_profile:
+        elif row.id in self._profiles:
             written.profiles.append(row)
         for wallet_id, wallet in state.wallets.items():
             if before.wallets.get(wallet_id) is not wallet:
