@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
@@ -85,8 +86,8 @@ class Desk:
         async def program() -> Program:
             return (await self.shop.engine.books.live()).rules.program
 
-        importer = Importer(files=self.files, pipeline=pipeline or self.shop.engine.batcher, program=program,  # type: ignore[arg-type]
-                            keep=timedelta(days=1))  # fmt: skip
+        takes_in: Any = pipeline or self.shop.engine.batcher
+        importer = Importer(files=self.files, pipeline=takes_in, program=program, keep=timedelta(days=1))
         return await run_import(importer, lease)
 
     async def finish(self, job_id: UUID) -> tuple[str, ImportProgress, str]:

@@ -7,6 +7,7 @@ import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -65,6 +66,8 @@ async def test_a_file_is_imported_and_kept(served: Served) -> None:
     assert (file.content, file.headers["x-content-sha256"]) == (content, sha256(content).hexdigest())
     assert found["file"]["sha256"] == sha256(content).hexdigest()
     assert "orders.csv" in file.headers["content-disposition"]
+    kept = datetime.fromisoformat(found["file"]["kept_until"]) - datetime.now(UTC)
+    assert kept > timedelta(days=limits.FILE_DAYS - 1) == timedelta(days=Config().file_days - 1)
     events = (await served.get("/v1/events?customer=ada")).json()["items"]
     assert {(event["source"], event["source_detail"]) for event in events} == {("import", "orders.csv")}
     again = await imported(served, gzip.compress(content), name="again.csv.gz")

@@ -121,7 +121,7 @@ async def list_imports(
     if status is not None and status not in get_args(JobStatus):
         raise invalid("/query/status", "invalid_parameter", f"A status is one of: {', '.join(get_args(JobStatus))}.")
     async with reading_of(request).database.pool.acquire() as connection:
-        found = await job_page(connection, "import", before=before, status=status, size=size + 1)  # type: ignore[arg-type]
+        found = await job_page(connection, "import", before=before, status=status, size=size + 1)
         shown, last = cut(found, size)
         files = await find_files(connection, [job.input_file for job in shown if job.input_file is not None])
     items = tuple(import_item(job, files.get(job.input_file or job.id)) for job in shown)

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
+from typing import Protocol
 
 import msgspec
 
 from troth.core.coercion import Problem
 from troth.core.program import Program
 from troth.entry.import_file import ImportFile, Source
-from troth.entry.import_options import ImportAsked, rows_of
+from troth.entry.import_options import Detected, ImportAsked, ImportOptions, rows_of
 from troth.entry.import_rows import Row, structured_properties
-from troth.pipeline.outcome import Applied, Conflict, Duplicate, Outcome, Previewed, Rejected
+from troth.pipeline.outcome import Applied, Conflict, Duplicate, Outcome, Previewed, RawEvent, Rejected
+
+
+class Previews(Protocol):
+    """What a dry run needs of the batcher."""
+
+    async def preview(self, raw: RawEvent) -> Outcome: ...
 
 
 class PreviewProblem(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,8 +46,8 @@ class PreviewAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The first rows of a file. Nothing of it was stored."""
 
     dry_run: bool
-    options: object  # as they were asked for
-    detected: object  # how the file is read: format, encoding, delimiter, quote
+    options: ImportOptions  # as they were asked for
+    detected: Detected  # how the file is read: format, encoding, delimiter, quote
     read: int
     created: int
     duplicates: int
@@ -56,8 +63,13 @@ def first_rows(source: Source, asked: ImportAsked, program: Program, count: int)
         return list(islice(rows.read(structured_properties(program)), count))
 
 
-def preview_answer(asked: ImportAsked, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> PreviewAnswer:
-    """In: an outcome for each row."""
+async def preview_rows(pipeline: Previews, asked: ImportAsked, rows: Sequence[Row]) -> PreviewAnswer:
+    """What would become of these rows now."""
+    outcomes = [await pipeline.preview(row.event) if row.event is not None else Rejected(row.problems) for row in rows]
+    return _answer(asked, rows, outcomes)
+
+
+def _answer(asked: ImportAsked, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> PreviewAnswer:
     shown = tuple(_shown(row, outcome) for row, outcome in zip(rows, outcomes, strict=True))
     count = [row.status for row in shown].count
     return PreviewAnswer(

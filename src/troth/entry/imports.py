@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, cast
+from typing import cast
 
 from litestar import post
 from litestar.params import FromPath
@@ -19,21 +19,18 @@ from litestar.response.base import ASGIResponse
 from troth.api.answers import Answer
 from troth.api.auth import Caller, caller_of, requires
 from troth.api.event_wire import encode
-from troth.api.imports import TAGS, ImportItem, load_import, shown_import
+from troth.api.imports import TAGS, ImportItem, import_item, load_import, shown_import
 from troth.api.openapi import documented
 from troth.api.problems import ProblemError, invalid
 from troth.api.reading import reading_of
-from troth.core.ids import show_id
 from troth.core.program import Program
 from troth.core.program.builtin_types import CUSTOMERS_SCOPE
 from troth.entry.events import EventRequest
 from troth.entry.import_file import StoredSource, UnreadableFileError
 from troth.entry.import_options import ImportAsked, detect_in
-from troth.entry.import_preview import PreviewAnswer, first_rows, preview_answer
+from troth.entry.import_preview import PreviewAnswer, Previews, first_rows, preview_rows
 from troth.entry.import_request import ImportForm, ImportRequest, plain_options, read_request
-from troth.entry.import_rows import Row
 from troth.entry.uploads import Upload, read_upload
-from troth.pipeline.outcome import Outcome, RawEvent, Rejected
 from troth.store.files import FileStore, NewFile, StoredFile, new_file_id
 from troth.store.jobs import Job, NewJob, add_job, cancel_job, pause_job, resume_job
 
@@ -45,12 +42,6 @@ _POST = documented(
     body=ImportForm, media_types=_MULTIPART, example=_EXAMPLE, answers={200: PreviewAnswer, 202: ImportItem}
 )
 _STEERED = documented(answers={200: ImportItem})
-
-
-class Previews(Protocol):
-    """What a dry run needs of the batcher."""
-
-    async def preview(self, raw: RawEvent) -> Outcome: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +74,7 @@ async def begin_import(request: EventRequest) -> ASGIResponse:
         await door.files.drop(upload.file.id)
         return Answer(200, encode(preview))
     job = await _begin(door, upload.file, asked, name)
-    shown = await shown_import(reading_of(request), await load_import(reading_of(request), show_id("imp", job.id)))
+    shown = import_item(job, upload.file)
     return Answer(202, encode(shown), headers=[(b"location", f"/v1/imports/{shown.id}".encode())])
 
 
@@ -162,8 +153,8 @@ async def _read(
     return ImportAsked(options=options, detected=detected, permits=permits), how
 
 
-async def _begin(door: ImportDoor, file: StoredFile, asked: ImportAsked, created_by: str) -> NewJob:
-    job = NewJob(
+async def _begin(door: ImportDoor, file: StoredFile, asked: ImportAsked, created_by: str) -> Job:
+    new = NewJob(
         id=new_file_id(),
         kind="import",
         asked=asked,
@@ -171,8 +162,7 @@ async def _begin(door: ImportDoor, file: StoredFile, asked: ImportAsked, created
         created_by=created_by,
         input_file=file.id,
     )
-    await add_job(door.files.database, job)
-    return job
+    return await add_job(door.files.database, new)
 
 
 async def _preview(door: ImportDoor, file: StoredFile, asked: ImportAsked, count: int) -> PreviewAnswer:
@@ -181,11 +171,7 @@ async def _preview(door: ImportDoor, file: StoredFile, asked: ImportAsked, count
         rows = await asyncio.to_thread(first_rows, source, asked, await door.program(), count)
     except UnreadableFileError as error:
         raise invalid("/file", "unreadable_file", str(error)) from None
-
-    async def outcome(row: Row) -> Outcome:
-        return await door.pipeline.preview(row.event) if row.event is not None else Rejected(row.problems)
-
-    return preview_answer(asked, rows, [await outcome(row) for row in rows])
+    return await preview_rows(door.pipeline, asked, rows)
 
 
 async def _steer(request: EventRequest, import_id: str, steer: Callable[..., Awaitable[Job | None]]) -> ASGIResponse:
