@@ -23,6 +23,7 @@ from troth.api import (
     docs,
     events,
     health,
+    imports,
     orders,
     program,
     program_draft,
@@ -39,16 +40,28 @@ from troth.api.openapi import describe, openapi_config
 from troth.api.problems import exception_handlers
 from troth.api.reading import Reading
 from troth.config import Config
+from troth.core.program import Program
 from troth.core.rules import RuleBook
 from troth.embedded.access import DatabaseAccess
 from troth.engine import Engine, running_engine
-from troth.entry import adjustments, bulk, commands, redemptions, reservations, tier_command
+from troth.entry import (
+    adjustments,
+    bulk,
+    commands,
+    import_templates,
+    redemptions,
+    reservations,
+    tier_command,
+)
 from troth.entry import events as doors
+from troth.entry import imports as import_door
 from troth.entry.doorway import Doorway
 from troth.entry.events import EventDoor, Pipeline
+from troth.entry.imports import ImportDoor
 from troth.jobs import running_jobs
 from troth.pipeline.batcher import Batcher
 from troth.starter import starter_document
+from troth.store.files import FileStore
 from troth.store.keys import KeyRecord, Mode, any_personal_key, find_key
 from troth.store.pool import Database
 from troth.store.programs import Signature, ensure_program
@@ -65,6 +78,8 @@ DOORS: Sequence[ControllerRouterHandler] = (
     *reservations.HANDLERS,
     *redemptions.HANDLERS,
     *tier_command.HANDLERS,
+    *import_door.HANDLERS,
+    *import_templates.HANDLERS,
 )
 READS: Sequence[ControllerRouterHandler] = (
     *events.HANDLERS,
@@ -75,6 +90,7 @@ READS: Sequence[ControllerRouterHandler] = (
     *program_draft.HANDLERS,
     *program_items.HANDLERS,
     *codes.HANDLERS,
+    *imports.HANDLERS,
 )
 OPERATIONS: Sequence[ControllerRouterHandler] = (
     health.live,
@@ -99,6 +115,7 @@ class Parts:
     metrics: Metrics
     reading: Reading
     readiness: Readiness
+    imports: ImportDoor
 
 
 @asynccontextmanager
@@ -119,7 +136,7 @@ async def running_app(
             demands_signatures=config.mode == "production",
             keep_files=timedelta(days=config.file_days),
         ) as engine:
-            parts = _parts(config.mode, engine)
+            parts = _parts(config, engine)
             async with (
                 settling(engine) if config.settles else nullcontext(),
                 running_jobs(engine) if config.runs_jobs else nullcontext(),
@@ -140,6 +157,7 @@ def build_app(parts: Parts) -> ASGIApp:
             "reading": parts.reading,
             "readiness": parts.readiness,
             "openapi": openapi_document,
+            "imports": parts.imports,
         }
     )
     return Observed(Browsers(Doorway(_litestar(state), door)), parts.metrics)
@@ -176,7 +194,7 @@ async def _begin_program(database: Database) -> None:
         await ensure_program(connection, starter_document(), signature)
 
 
-def _parts(mode: Mode, engine: Engine) -> Parts:
+def _parts(config: Config, engine: Engine) -> Parts:
     database = engine.database
 
     async def find(key_hash: bytes) -> KeyRecord | None:
@@ -190,7 +208,7 @@ def _parts(mode: Mode, engine: Engine) -> Parts:
         async with database.pool.acquire() as connection:
             await connection.fetchval("select 1")
 
-    metrics = Metrics()
+    mode, metrics = config.mode, Metrics()
     metrics.watch(lambda: _readings(engine.batcher))
     return Parts(
         mode=mode,
@@ -200,6 +218,20 @@ def _parts(mode: Mode, engine: Engine) -> Parts:
         metrics=metrics,
         reading=Reading(database=database, vault=engine.vault, book_at=book_at),
         readiness=Readiness(probe),
+        imports=_import_door(config, engine),
+    )
+
+
+def _import_door(config: Config, engine: Engine) -> ImportDoor:
+    async def program() -> Program:
+        return (await engine.books.live()).rules.program
+
+    return ImportDoor(
+        files=FileStore(database=engine.database, vault=engine.vault),
+        pipeline=engine.batcher,
+        program=program,
+        bytes_max=config.import_mb << 20,
+        keep=engine.keep_files,
     )
 
 

@@ -85,6 +85,7 @@ DUE_STEPS = 400  # due events of one customer in one transaction; the rest comes
 FILE_PIECE_BYTES = 1 << 20  # of one row
 FILE_NAME_LENGTH = 255
 FILE_DAYS = 90  # how long they are kept, unless TROTH_FILE_DAYS says otherwise
+UPLOAD_IDLE_SECONDS = 60  # without a byte, after which an upload is given up
 FILES_DROPPED = 100  # at once, when they have expired
 JOB_LEASE_SECONDS = 15  # after which the job of a process that is gone is anybody's
 JOB_ATTEMPTS = 5  # without a checkpoint between them; then the job has failed

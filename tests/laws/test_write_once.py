@@ -36,6 +36,7 @@ RIGHTS = {
     "files": {READ, ADD, CHANGE, REMOVE},
     "file_pieces": {READ, ADD, CHANGE, REMOVE},
     "jobs": {READ, ADD, CHANGE, REMOVE},
+    "import_templates": {READ, ADD, CHANGE, REMOVE},
 }
 ALL_RIGHTS = ["select", "insert", "update", "delete", "truncate", "references", "trigger"]
 TABLES = """select c.oid::regclass::text as name, c.relispartition from pg_class as c

@@ -21,7 +21,7 @@ import uvloop
 
 from troth import limits
 from troth.cli.engine import STOPPED, command_engine, stopping_by_signal
-from troth.cli.import_told import Bar, Result, showing, tell
+from troth.cli.import_told import Bar, Result, showing, tell, tell_preview
 from troth.cli.settings import data_option
 from troth.config import Config, read_config
 from troth.core.ids import read_id, show_id
@@ -29,6 +29,7 @@ from troth.engine import Engine
 from troth.entry.import_file import LocalSource, UnreadableFileError
 from troth.entry.import_job import MEDIA_TYPES, ImportProgress
 from troth.entry.import_options import Detected, ImportAsked, ImportOptions, OptionError, check_options, detect_in
+from troth.entry.import_preview import PreviewAnswer, first_rows, preview_rows
 from troth.entry.import_rows import MappingError, read_targets, rejected_name, rejected_path
 from troth.entry.rejected_rows import RejectedRows
 from troth.jobs import FAULTS, run_job
@@ -37,6 +38,7 @@ from troth.store.jobs import Job, JobStatus, Lease, NewJob, add_job, find_job, t
 
 _SHOWN_SECONDS = 0.25
 _OPTIONS = {"delimiter": "--delimiter", "quote": "--quote", "encoding": "--encoding", "mapping": "--map"}
+_ROWS_PREVIEWED = 20
 _SIZE_MAX = 1 << 50  # of a file of this machine
 
 
@@ -53,6 +55,7 @@ _SIZE_MAX = 1 << 50  # of a file of this machine
 @click.option("--encoding", help="As utf-8, utf-16, windows-1252. Default: detected.")
 @click.option("--historical", is_flag=True, help="Of the past: nobody outside is told, no workflow starts.")
 @click.option("--sort", is_flag=True, help="Order rows by customer and time before anything is recorded.")
+@click.option("--dry-run", is_flag=True, help="Show what the first rows would bring; nothing is stored.")
 @click.option("--rejected", type=click.Path(dir_okay=False, path_type=Path), help="Where rejected rows are written. "
               "Default: beside FILE, as NAME.rejected.csv.")  # fmt: skip
 @click.option("--resume", metavar="IMPORT", help="Go on with an import that was paused or broke off, as imp_….")
@@ -74,16 +77,31 @@ def import_command(file: Path | None, data: Path | None, *, as_json: bool, **ask
             else:
                 options = _options(asked)
                 detected = detect_in(LocalSource(file), options)
+                if asked["dry_run"]:
+                    preview = runner.run(_preview(config, file, _asked(options, detected)))
+                    tell_preview(preview, as_json=as_json)
+                    return
                 rejected = _rejected_path(file, detected, asked["rejected"])
-                result = runner.run(_import(config, file, ImportAsked(
-                    options=options, detected=detected, permits=None, is_trusted=True
-                ), rejected))  # fmt: skip
+                result = runner.run(_import(config, file, _asked(options, detected), rejected))
     except UnreadableFileError as error:
         raise click.ClickException(str(error)) from None
     except asyncio.CancelledError:
         click.echo("Stopped before the first row.", err=True)
         sys.exit(STOPPED)
     tell(result, as_json=as_json)
+
+
+def _asked(options: ImportOptions, detected: Detected) -> ImportAsked:
+    """Whoever runs the command holds the data, and may do everything."""
+    return ImportAsked(options=options, detected=detected, permits=None, is_trusted=True)
+
+
+async def _preview(config: Config, path: Path, asked: ImportAsked) -> PreviewAnswer:
+    """The first rows as they would be recorded now."""
+    async with command_engine(config, purpose="import") as engine:
+        program = (await engine.books.live()).rules.program
+        rows = await asyncio.to_thread(first_rows, LocalSource(path), asked, program, _ROWS_PREVIEWED)
+        return await preview_rows(engine.batcher, asked, rows)
 
 
 async def _import(config: Config, path: Path, asked: ImportAsked, rejected: Path) -> Result:
@@ -108,8 +126,8 @@ async def _import(config: Config, path: Path, asked: ImportAsked, rejected: Path
                 created_by=new.created_by,
                 input_file=stored.id,
             )
-            lease = await add_job(engine.database, job, worker=uuid4())
-            assert lease is not None, "made for this process"
+            worker = uuid4()
+            lease = Lease(engine.database, await add_job(engine.database, job, worker), worker)
             return await _run(engine, lease, bar, rows)
 
 

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from troth.cli.engine import STOPPED
 from troth.entry.import_job import ImportProgress
+from troth.entry.import_preview import PreviewAnswer
 
 
 class Summary(msgspec.Struct, kw_only=True):
@@ -98,6 +99,21 @@ def tell(result: Result, *, as_json: bool) -> None:
         sys.exit(1)
     if not result.is_over:
         sys.exit(STOPPED)
+
+
+def tell_preview(preview: PreviewAnswer, *, as_json: bool) -> None:
+    """A line for each row, then the sum of them."""
+    if as_json:
+        click.echo(msgspec.json.encode(preview))
+        return
+    for row in preview.rows:
+        reasons = "; ".join(f"{error.pointer}: {error.detail}".removeprefix(": ") for error in row.errors)
+        told = reasons or (f"{row.points:,} points" if row.status == "created" else "recorded before")
+        click.echo(f"line {row.line}: {row.status}, {row.type or '?'} of {row.customer or '?'}: {told}")
+    detected = preview.detected
+    columns = f", columns parted by {detected.delimiter!r}" if detected.delimiter else ""
+    how = f"{detected.format} in {detected.encoding}{columns}"
+    click.echo(f"{preview.read:,} rows previewed, {preview.points:,} points; nothing was stored. Read as {how}.")
 
 
 def _summary(found: ImportProgress) -> str:

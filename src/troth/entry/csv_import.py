@@ -109,10 +109,11 @@ class CsvRows:
 
     def _explain_missing(self, field: str, names: list[str]) -> str:
         if len(names) == 1 and (other := re.search(r"[;\t|,]", names[0])):
-            return f"the header has one column; say what parts columns with --delimiter {other[0]!r}."
-        constant = ", or give all rows one with --type TYPE" if field == "type" else ""
+            return f"the header has one column; say what parts columns (--delimiter {other[0]!r}, or `delimiter`)."
+        constant = ", or give all rows one (--type TYPE, or `type`)" if field == "type" else ""
         told_names = ", ".join(names[:_NAMES_TOLD]) + (", …" if len(names) > _NAMES_TOLD else "")
-        return f"no column is called '{field}'; name it with --map COLUMN={field}{constant}. There are: {told_names}."
+        mapped = f"map one to it (--map COLUMN={field}, or `mapping`){constant}"
+        return f"no column is called '{field}'; {mapped}. There are: {told_names}."
 
     def _lay_out(self, targets: list[str]) -> None:
         """Which cell holds what."""

@@ -129,7 +129,8 @@ class _Work:
         """Commit what is settled now, with the rejected rows of it."""
         if self.rejected and self.output is None:
             await self._begin_output()
-        content, self.rejected, self.rejected_size = b"".join(self.rejected), [], 0
+        rows, self.rejected, self.rejected_size = b"".join(self.rejected), [], 0
+        content = self.reader.rejected_head() + rows if rows and not self.progress.rejected_bytes else rows
         progress, output = self.progress, self.output
         progress.seconds = round(time.monotonic() - self.began_at, 3)
         progress.bytes_read = max(progress.bytes_read, self._bytes_read())
@@ -143,7 +144,7 @@ class _Work:
         try:
             await self.lease.note(progress, also)
         except BaseException:
-            self.rejected.insert(0, content)
+            self.rejected = [rows, *self.rejected] if rows else self.rejected
             progress.rejected_bytes = before
             raise
         self.noted_at = time.monotonic()
@@ -166,7 +167,6 @@ class _Work:
         )
         self.output = await self.importer.files.begin(new)
         await self.lease.name_output(self.output.id)
-        self.rejected.insert(0, self.reader.rejected_head())
 
     async def _finish(self) -> Ending:
         if self.output is not None:

@@ -148,7 +148,8 @@ def _one_character(name: str, text: str) -> str:
 
 def _check_encoding(name: str) -> None:
     try:
-        b"".decode(name)
+        with contextlib.suppress(UnicodeError):
+            b"a".decode(name)  # what is no encoding of text is a LookupError too
     except LookupError:
         raise OptionError("encoding", f"there is no encoding '{name}'; write utf-8, utf-16 or windows-1252") from None
 

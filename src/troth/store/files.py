@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -158,6 +158,11 @@ class FileStore:
 
     def _key(self, file: StoredFile) -> CustomerKey:
         return self.vault.open_key(file.id, file.sealed_key)
+
+
+async def find_files(connection: Connection, file_ids: Iterable[UUID]) -> dict[UUID, StoredFile]:
+    """Those that are still kept, by id."""
+    return {row["id"]: StoredFile(**dict(row)) for row in await connection.fetch(SQL["files"], list(file_ids))}
 
 
 async def drop_expired(connection: Connection, now: datetime) -> int:

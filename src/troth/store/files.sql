@@ -23,6 +23,12 @@ select id, name, media_type, size, sha256, sealed_key, created_at, created_by, e
 from files
 where id = $1;
 
+-- name: files
+-- Of one page of jobs.
+select id, name, media_type, size, sha256, sealed_key, created_at, created_by, expires_at
+from files
+where id = any($1::uuid[]);
+
 -- name: piece
 -- The piece that holds this byte, by its key.
 select place, size, content

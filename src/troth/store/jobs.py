@@ -116,15 +116,14 @@ class Lease:
             self.interrupted = row["wish"]
 
 
-async def add_job(database: Database, new: NewJob, worker: UUID | None = None) -> Lease | None:
-    """A new job, waiting for any worker; with `worker` it is that one's at once."""
+async def add_job(database: Database, new: NewJob, worker: UUID | None = None) -> Job:
+    """A new job, waiting for any worker; with `worker` it is that one's at once, who makes himself a `Lease`."""
     asked = msgspec.json.encode(new.asked).decode()
     values = (new.id, new.kind, asked, new.input_file, new.output_file, new.created_at, new.created_by)
     async with database.pool.acquire() as connection:
-        await connection.execute(SQL["add_job"], *values, worker, _LEASE)
-        job = await find_job(connection, new.id, new.kind)
-    assert job is not None, "just stored"
-    return Lease(database, job, worker) if worker is not None else None
+        row = await connection.fetchrow(SQL["add_job"], *values, worker, _LEASE)
+    assert row is not None, "just stored"
+    return _job(row)
 
 
 async def take_job(database: Database, worker: UUID, kinds: Sequence[JobKind]) -> Lease | None:
@@ -147,7 +146,7 @@ async def find_job(connection: Connection, job_id: UUID, kind: JobKind) -> Job |
 
 
 async def job_page(
-    connection: Connection, kind: JobKind, *, before: UUID | None, status: JobStatus | None, size: int
+    connection: Connection, kind: JobKind, *, before: UUID | None, status: str | None, size: int
 ) -> list[Job]:
     """Jobs of one kind, newest first."""
     return [_job(row) for row in await connection.fetch(SQL["job_page"], kind, before, status, size)]

@@ -7,7 +7,9 @@ insert into jobs (id, kind, status, asked, input_file, output_file, created_at, 
     worker, started_at, leased_until, attempts)
 select $1, $2, case when $8::uuid is null then 'waiting' else 'running' end, $3, $4, $5, $6, $7,
     $8, case when $8::uuid is not null then now() end,
-    case when $8::uuid is not null then now() + $9::interval end, case when $8::uuid is null then 0 else 1 end;
+    case when $8::uuid is not null then now() + $9::interval end, case when $8::uuid is null then 0 else 1 end
+returning id, kind, status, wish, asked, progress, input_file, output_file, created_at, created_by,
+    started_at, finished_at, problem, worker, leased_until, attempts;
 
 -- name: take_job
 -- The oldest that waits or was abandoned; those that others are looking at are left to them.

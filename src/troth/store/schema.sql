@@ -338,6 +338,15 @@ create table jobs (
 create index jobs_open on jobs (id) where status in ('waiting', 'running');
 create index jobs_listed on jobs (kind, id);
 
+-- How files of a kind are imported, by name.
+create table import_templates (
+    name       text        primary key check (char_length(name) between 1 and 100),
+    options    jsonb       not null,  -- as an import takes them
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    created_by text        not null
+);
+
 -- Rights
 
 -- What the serving role may do. Rights on a partitioned parent reach its partitions; a partition itself grants nothing.
@@ -352,4 +361,4 @@ grant select, insert, update, delete on balances, limit_uses, lots to troth_app;
 grant select, insert, update, delete on orders, waiting_events, reservations, redemptions to troth_app;
 grant select, insert, update on customers, api_keys, program_live, program_draft to troth_app;
 grant select, insert, update on program_counters, reward_codes, program_clock to troth_app;
-grant select, insert, update, delete on files, file_pieces, jobs to troth_app;
+grant select, insert, update, delete on files, file_pieces, jobs, import_templates to troth_app;

@@ -46,4 +46,12 @@ create table jobs (
 create index jobs_open on jobs (id) where status in ('waiting', 'running');
 create index jobs_listed on jobs (kind, id);
 
-grant select, insert, update, delete on files, file_pieces, jobs to troth_app;
+create table import_templates (
+    name       text        primary key check (char_length(name) between 1 and 100),
+    options    jsonb       not null,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    created_by text        not null
+);
+
+grant select, insert, update, delete on files, file_pieces, jobs, import_templates to troth_app;
