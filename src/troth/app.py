@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -27,6 +27,8 @@ from troth.api import (
     program,
     program_draft,
     program_items,
+    rejections,
+    sources,
     spending,
 )
 from troth.api.auth import Access
@@ -38,21 +40,25 @@ from troth.api.observed import Observed
 from troth.api.openapi import describe, openapi_config
 from troth.api.problems import exception_handlers
 from troth.api.reading import Reading
+from troth.api.source_registry import Sources
 from troth.config import Config
 from troth.core.rules import RuleBook
 from troth.embedded.access import DatabaseAccess
 from troth.engine import Engine, running_engine
-from troth.entry import adjustments, bulk, commands, redemptions, reservations, tier_command
+from troth.entry import adjustments, bulk, commands, redemptions, replays, reservations, tier_command
 from troth.entry import events as doors
 from troth.entry.doorway import Doorway
 from troth.entry.events import EventDoor, Pipeline
+from troth.entry.refusals import Refusals
+from troth.entry.source_door import SourceDoor
+from troth.entry.source_inbox import Inbox
 from troth.pipeline.batcher import Batcher
 from troth.starter import starter_document
 from troth.store.keys import KeyRecord, Mode, any_personal_key, find_key
 from troth.store.pool import Database
 from troth.store.programs import Signature, ensure_program
 from troth.store.vault import Vault
-from troth.worker import settling
+from troth.worker import expiring, keeping, settling
 
 DOORS: Sequence[ControllerRouterHandler] = (
     doors.record_event,
@@ -64,6 +70,7 @@ DOORS: Sequence[ControllerRouterHandler] = (
     *reservations.HANDLERS,
     *redemptions.HANDLERS,
     *tier_command.HANDLERS,
+    *replays.HANDLERS,
 )
 READS: Sequence[ControllerRouterHandler] = (
     *events.HANDLERS,
@@ -74,6 +81,8 @@ READS: Sequence[ControllerRouterHandler] = (
     *program_draft.HANDLERS,
     *program_items.HANDLERS,
     *codes.HANDLERS,
+    *sources.HANDLERS,
+    *rejections.HANDLERS,
 )
 OPERATIONS: Sequence[ControllerRouterHandler] = (
     health.live,
@@ -98,6 +107,18 @@ class Parts:
     metrics: Metrics
     reading: Reading
     readiness: Readiness
+    sources: Sources
+    refusals: Refusals
+
+    @property
+    def source_door(self) -> SourceDoor:
+        return SourceDoor(
+            pipeline=self.pipeline,
+            sources=self.sources,
+            refusals=self.refusals,
+            inbox=Inbox(database=self.database, vault=self.reading.vault),
+            metrics=self.metrics,
+        )
 
 
 @asynccontextmanager
@@ -118,13 +139,17 @@ async def running_app(
             demands_signatures=config.mode == "production",
         ) as engine:
             parts = _parts(config.mode, engine)
-            async with settling(engine) if config.settles else nullcontext():
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(keeping((parts.sources.flush, parts.refusals.flush)))
+                if config.settles:
+                    await stack.enter_async_context(settling(engine))
+                    await stack.enter_async_context(expiring(database))
                 yield build_app(parts), parts.readiness
 
 
 def build_app(parts: Parts) -> ASGIApp:
     """The whole application, observed."""
-    door = EventDoor(parts.pipeline, parts.access, parts.metrics, parts.reading)
+    door = EventDoor(parts.pipeline, parts.access, parts.metrics, reading=parts.reading, refusals=parts.refusals)
     state = State(
         {
             "access": parts.access,
@@ -134,6 +159,9 @@ def build_app(parts: Parts) -> ASGIApp:
             "mode": parts.mode,
             "reading": parts.reading,
             "readiness": parts.readiness,
+            "refusals": parts.refusals,
+            "source_door": parts.source_door,
+            "sources": parts.sources,
             "openapi": openapi_document,
         }
     )
@@ -185,8 +213,8 @@ def _parts(mode: Mode, engine: Engine) -> Parts:
         async with database.pool.acquire() as connection:
             await connection.fetchval("select 1")
 
-    metrics = Metrics()
-    metrics.watch(lambda: _readings(engine.batcher))
+    metrics, refusals = Metrics(), Refusals(database, engine.vault)
+    metrics.watch(lambda: _readings(engine.batcher, refusals))
     return Parts(
         mode=mode,
         database=database,
@@ -195,16 +223,19 @@ def _parts(mode: Mode, engine: Engine) -> Parts:
         metrics=metrics,
         reading=Reading(database=database, vault=engine.vault, book_at=book_at),
         readiness=Readiness(probe),
+        sources=Sources(database, engine.vault),
+        refusals=refusals,
     )
 
 
-def _readings(batcher: Batcher) -> Mapping[str, tuple[float, str]]:
+def _readings(batcher: Batcher, refusals: Refusals) -> Mapping[str, tuple[float, str]]:
     done = batcher.statistics
     return {
         "waiting_events": (batcher.waiting_events, "Events in the queues of the lanes."),
         "batches_total": (done.batches, "Transactions of the pipeline."),
         "batch_events_total": (done.events, "Events in those transactions; divided by them, the size of a batch."),
         "batch_seconds_total": (done.seconds, "Time those transactions took."),
+        "rejections_lost_total": (refusals.lost, "Refused events that could not be kept, since too many came at once."),
     }
 
 
