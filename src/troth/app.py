@@ -45,7 +45,7 @@ from troth.config import Config
 from troth.core.rules import RuleBook
 from troth.embedded.access import DatabaseAccess
 from troth.engine import Engine, running_engine
-from troth.entry import adjustments, bulk, commands, redemptions, replays, reservations, tier_command
+from troth.entry import adjustments, bulk, commands, redemptions, replays, reservations, segment, tier_command
 from troth.entry import events as doors
 from troth.entry.doorway import Doorway
 from troth.entry.events import EventDoor, Pipeline
@@ -71,6 +71,7 @@ DOORS: Sequence[ControllerRouterHandler] = (
     *redemptions.HANDLERS,
     *tier_command.HANDLERS,
     *replays.HANDLERS,
+    *segment.HANDLERS,
 )
 READS: Sequence[ControllerRouterHandler] = (
     *events.HANDLERS,

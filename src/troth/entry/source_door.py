@@ -29,6 +29,9 @@ _NUMBERS = {"created": "accepted", "duplicate": "duplicates", "rejected": "refus
 _NO_SCOPES: frozenset[str] = frozenset()
 
 
+Reader = Callable[[Waiting], "Delivery | None"]  # what waited → the event it becomes now
+
+
 class Pipeline(Protocol):
     async def ingest(self, batch: Sequence[RawEvent]) -> list[Outcome]: ...
 
@@ -56,17 +59,27 @@ class SourceDoor:
         self._note(source, deliveries, outcomes, received=len(deliveries))
         return outcomes
 
-    async def record_waiting(self, source: Source, keys: Sequence[str], read: Callable[[Waiting], Delivery]) -> int:
-        """Record what waits for these keys, and take it out. Out: how much that was. Raises Overloaded."""
+    async def record_waiting(self, source: Source, keys: Sequence[str], read: Reader) -> int:
+        """Record what waits for these keys, and take it out. Out: how much that was. Raises Overloaded.
+
+        What `read` makes nothing of is dropped.
+        """
         total = 0
-        while waiting := await self.inbox.waiting(source.id, keys):
-            deliveries = [read(item) for item in waiting]
+        while keys and (waiting := await self.inbox.waiting(source.id, keys)):
+            found = [read(item) for item in waiting]
+            deliveries = [delivery for delivery in found if delivery is not None]
             outcomes = await self._ingest(source, deliveries)
             taken = await self.inbox.remove(source.id, [item.id for item in waiting])
-            if taken:  # else another request has counted them
-                self._note(source, deliveries, outcomes, waiting=-taken)
+            if taken == len(waiting):  # else another request took them too, and counts them
+                self._note(source, deliveries, outcomes, waiting=-taken, dropped=len(found) - len(deliveries))
+            else:
+                self.sources.count(source.id, waiting=-taken, duplicates=taken)
             total += len(waiting)
         return total
+
+    def refuse(self, source: Source, delivery: Delivery, outcome: Rejected) -> None:
+        """Something that the door itself refuses: kept, and counted."""
+        self._note(source, [delivery], [outcome], received=1)
 
     def count_unreadable(self, source: Source, problems: Sequence[Problem], text: str | None = None) -> None:
         """Something that came with a sound secret but cannot be read: kept, and counted as refused."""

@@ -75,7 +75,8 @@ from unnest($4::uuid[], $5::bytea[], $6::bytea[], $7::bytea[])
      with ordinality as new(id, key_hash, item_hash, sealed, place), room
 where new.place <= room.places
 order by new.key_hash, new.item_hash
-on conflict (source, key_hash, item_hash) do nothing;
+on conflict (source, key_hash, item_hash) do nothing
+returning id;
 
 -- name: held_waiting
 -- Which of these wait now, however they came in.
