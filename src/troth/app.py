@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -28,6 +28,8 @@ from troth.api import (
     program,
     program_draft,
     program_items,
+    rejections,
+    sources,
     spending,
 )
 from troth.api.auth import Access
@@ -39,6 +41,7 @@ from troth.api.observed import Observed
 from troth.api.openapi import describe, openapi_config
 from troth.api.problems import exception_handlers
 from troth.api.reading import Reading
+from troth.api.source_registry import Sources
 from troth.config import Config
 from troth.core.program import Program
 from troth.core.rules import RuleBook
@@ -50,7 +53,9 @@ from troth.entry import (
     commands,
     import_templates,
     redemptions,
+    replays,
     reservations,
+    segment,
     tier_command,
 )
 from troth.entry import events as doors
@@ -58,6 +63,9 @@ from troth.entry import imports as import_door
 from troth.entry.doorway import Doorway
 from troth.entry.events import EventDoor, Pipeline
 from troth.entry.imports import ImportDoor
+from troth.entry.refusals import Refusals
+from troth.entry.source_door import SourceDoor
+from troth.entry.source_inbox import Inbox
 from troth.jobs import running_jobs
 from troth.pipeline.batcher import Batcher
 from troth.starter import starter_document
@@ -66,7 +74,7 @@ from troth.store.keys import KeyRecord, Mode, any_personal_key, find_key
 from troth.store.pool import Database
 from troth.store.programs import Signature, ensure_program
 from troth.store.vault import Vault
-from troth.worker import settling
+from troth.worker import expiring, keeping, settling
 
 DOORS: Sequence[ControllerRouterHandler] = (
     doors.record_event,
@@ -80,6 +88,8 @@ DOORS: Sequence[ControllerRouterHandler] = (
     *tier_command.HANDLERS,
     *import_door.HANDLERS,
     *import_templates.HANDLERS,
+    *replays.HANDLERS,
+    *segment.HANDLERS,
 )
 READS: Sequence[ControllerRouterHandler] = (
     *events.HANDLERS,
@@ -91,6 +101,8 @@ READS: Sequence[ControllerRouterHandler] = (
     *program_items.HANDLERS,
     *codes.HANDLERS,
     *imports.HANDLERS,
+    *sources.HANDLERS,
+    *rejections.HANDLERS,
 )
 OPERATIONS: Sequence[ControllerRouterHandler] = (
     health.live,
@@ -116,6 +128,18 @@ class Parts:
     reading: Reading
     readiness: Readiness
     imports: ImportDoor
+    sources: Sources
+    refusals: Refusals
+
+    @property
+    def source_door(self) -> SourceDoor:
+        return SourceDoor(
+            pipeline=self.pipeline,
+            sources=self.sources,
+            refusals=self.refusals,
+            inbox=Inbox(database=self.database, vault=self.reading.vault),
+            metrics=self.metrics,
+        )
 
 
 @asynccontextmanager
@@ -137,16 +161,19 @@ async def running_app(
             keep_files=timedelta(days=config.file_days),
         ) as engine:
             parts = _parts(config, engine)
-            async with (
-                settling(engine) if config.settles else nullcontext(),
-                running_jobs(engine) if config.runs_jobs else nullcontext(),
-            ):
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(keeping((parts.sources.flush, parts.refusals.flush)))
+                if config.settles:
+                    await stack.enter_async_context(settling(engine))
+                    await stack.enter_async_context(expiring(database))
+                if config.runs_jobs:
+                    await stack.enter_async_context(running_jobs(engine))
                 yield build_app(parts), parts.readiness
 
 
 def build_app(parts: Parts) -> ASGIApp:
     """The whole application, observed."""
-    door = EventDoor(parts.pipeline, parts.access, parts.metrics, parts.reading)
+    door = EventDoor(parts.pipeline, parts.access, parts.metrics, reading=parts.reading, refusals=parts.refusals)
     state = State(
         {
             "access": parts.access,
@@ -156,6 +183,9 @@ def build_app(parts: Parts) -> ASGIApp:
             "mode": parts.mode,
             "reading": parts.reading,
             "readiness": parts.readiness,
+            "refusals": parts.refusals,
+            "source_door": parts.source_door,
+            "sources": parts.sources,
             "openapi": openapi_document,
             "imports": parts.imports,
         }
@@ -208,8 +238,8 @@ def _parts(config: Config, engine: Engine) -> Parts:
         async with database.pool.acquire() as connection:
             await connection.fetchval("select 1")
 
-    mode, metrics = config.mode, Metrics()
-    metrics.watch(lambda: _readings(engine.batcher))
+    mode, metrics, refusals = config.mode, Metrics(), Refusals(database, engine.vault)
+    metrics.watch(lambda: _readings(engine.batcher, refusals))
     return Parts(
         mode=mode,
         database=database,
@@ -219,6 +249,8 @@ def _parts(config: Config, engine: Engine) -> Parts:
         reading=Reading(database=database, vault=engine.vault, book_at=book_at),
         readiness=Readiness(probe),
         imports=_import_door(config, engine),
+        sources=Sources(database, engine.vault),
+        refusals=refusals,
     )
 
 
@@ -235,13 +267,14 @@ def _import_door(config: Config, engine: Engine) -> ImportDoor:
     )
 
 
-def _readings(batcher: Batcher) -> Mapping[str, tuple[float, str]]:
+def _readings(batcher: Batcher, refusals: Refusals) -> Mapping[str, tuple[float, str]]:
     done = batcher.statistics
     return {
         "waiting_events": (batcher.waiting_events, "Events in the queues of the lanes."),
         "batches_total": (done.batches, "Transactions of the pipeline."),
         "batch_events_total": (done.events, "Events in those transactions; divided by them, the size of a batch."),
         "batch_seconds_total": (done.seconds, "Time those transactions took."),
+        "rejections_lost_total": (refusals.lost, "Refused events that could not be kept, since too many came at once."),
     }
 
 

@@ -138,3 +138,23 @@ RETURN_DAYS = 3_660
 EXPIRY_MONTHS = 1_200
 DURATION_DAYS = 3_660
 PRIORITY = 1_000_000  # absolute value
+
+# Sources
+SOURCES = 200
+SOURCE_NAME_LENGTH = 100
+SOURCE_CACHE_SECONDS = 2.0  # another process's change is obeyed within this time
+SOURCE_SECRET_LENGTH = 500
+SOURCE_MAPPINGS = 200  # names that one source maps
+SOURCE_TYPES = 200  # types that one source may be limited to
+SOURCE_ERRORS = 20  # newest ones, kept per source
+SOURCE_OVERLAP_SECONDS = 30 * 86_400  # how long the secrets before a rotation may still be accepted
+SOURCE_INBOX_ITEMS = 20_000  # that wait in one source
+SOURCE_INBOX_DAYS = 30  # and so long
+
+# Rejections
+REJECTION_DAYS = 30
+REJECTIONS_KEPT = 100_000  # beyond it the oldest go
+REJECTION_BYTES = 64 << 10  # of one payload; a larger one is not kept, its reasons are
+REJECTIONS_WAITING = 10_000  # to be written; beyond it they are counted as lost
+REJECTIONS_WAITING_BYTES = 32 << 20
+REJECTIONS_REPLAYED = 500  # by one call

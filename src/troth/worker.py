@@ -9,22 +9,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import asyncpg
 
+from troth import limits
 from troth.api.logging import describe_fault, logger
 from troth.embedded.access import DatabaseAccess
 from troth.engine import Engine
 from troth.pipeline.settle import revisit
-from troth.store.pool import UnfitDatabaseError
+from troth.store.pool import Database, UnfitDatabaseError
+from troth.store.rejections import drop_rejections
+from troth.store.source_inbox import drop_expired
 from troth.store.upkeep import analyse_grown
 
 DUE_SECONDS = 1.0  # between two looks when nothing is due
 _PAUSE_SHARE = 3  # a batch of due work is followed by a pause so many times as long
 ANALYSE_SECONDS = 2.0  # between two looks at what has grown
 PARTITION_SECONDS = 6 * 3_600.0  # daily is enough; a failure then still leaves months
+FLUSH_SECONDS = 1.0  # between two flushes of what doors keep in memory
+EXPIRE_SECONDS = 60.0  # between two looks at what has expired
+_DROPPED = 1_000  # at once
 _PAUSE_SECONDS = 30.0  # after a failure
 _FAULTS = (
     OSError,
@@ -33,6 +40,7 @@ _FAULTS = (
     asyncpg.InternalClientError,
     UnfitDatabaseError,
 )
+Flush = Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -91,3 +99,59 @@ async def _look_after(access: DatabaseAccess) -> None:
             await asyncio.sleep(ANALYSE_SECONDS)
             await analyse_grown(connection)
     await access.make_partitions()
+
+
+@asynccontextmanager
+async def keeping(flushes: Sequence[Flush]) -> AsyncIterator[None]:
+    """Writes what doors keep in memory (counters, refusals) for as long as the context lasts, and at its end."""
+    working = asyncio.create_task(_keep(flushes))
+    try:
+        yield
+    finally:
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+        await _flush(flushes)
+
+
+async def _keep(flushes: Sequence[Flush]) -> None:
+    while True:
+        await asyncio.sleep(FLUSH_SECONDS)
+        await _flush(flushes)
+
+
+async def _flush(flushes: Sequence[Flush]) -> None:
+    for flush in flushes:
+        try:
+            await flush()
+        except _FAULTS as error:
+            logger().warning("flush failed", **describe_fault(error))
+
+
+@asynccontextmanager
+async def expiring(database: Database) -> AsyncIterator[None]:
+    """Drops rejections and waiting payloads whose time is over, for as long as the context lasts."""
+    working = asyncio.create_task(_expire(database))
+    try:
+        yield
+    finally:
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+
+
+async def _expire(database: Database) -> None:
+    while True:
+        try:
+            dropped = await drop_old(database, datetime.now(UTC))
+        except _FAULTS as error:
+            logger().warning("dropping what expired failed", **describe_fault(error))
+            dropped = 0
+        await asyncio.sleep(0 if dropped >= _DROPPED else EXPIRE_SECONDS)
+
+
+async def drop_old(database: Database, now: datetime) -> int:
+    """Drop what has expired by `now`, a bounded number at a time. Out: how much."""
+    async with database.pool.acquire() as connection:
+        waiting = await drop_expired(connection, now, _DROPPED)
+        return waiting + await drop_rejections(connection, now, _DROPPED, limits.REJECTIONS_KEPT)

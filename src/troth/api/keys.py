@@ -37,6 +37,8 @@ SCOPES = (
     "exports:write",
     "webhooks:read",
     "webhooks:write",
+    "sources:read",
+    "sources:write",
     "analytics:read",
     "users:read",
     "users:write",

@@ -7,7 +7,7 @@ refused alone, and its neighbours are recorded.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import msgspec
 from litestar import post
@@ -33,17 +33,34 @@ from troth.entry.events import (
     rejected,
     unreadable,
 )
-from troth.entry.json_text import Document, Flaw, JsonReader, UnreadableError, find_flaws, pointer_to
+from troth.entry.json_text import (
+    Document,
+    Flaw,
+    JsonReader,
+    UnreadableError,
+    find_flaws,
+    pointer_to,
+    show_flawed,
+)
+from troth.entry.refusals import text_of
 from troth.entry.senders import Fields, Sender, raw_event, sender_of, signed_id
 from troth.entry.shapes import EXAMPLE, BulkAnswer, BulkBody
-from troth.pipeline.outcome import Applied, Conflict, Duplicate, Overloaded, Rejected
+from troth.pipeline.outcome import Applied, Duplicate, Overloaded
 
 _DEPTH = limits.NESTING_DEPTH + 2  # of the whole document: the outer object and the list
 _LINES = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl")
 
 _SHAPE = 'A bulk body is {"events": [...]}, or one event per line as application/x-ndjson.'
 
-Item = Fields | ProblemError  # an event's fields, or why they cannot be read
+
+class Unread(NamedTuple):
+    """An event that cannot be read, and what was sent in its place."""
+
+    problem: ProblemError
+    text: str
+
+
+Item = Fields | Unread
 
 
 _BULK = documented(
@@ -92,9 +109,9 @@ def _line(line: bytes, reader: JsonReader) -> Item:
     try:
         return object_of(reader.read(line))
     except UnreadableError as error:
-        return unreadable(error)
+        return Unread(unreadable(error), text_of(line))
     except ProblemError as problem:
-        return problem
+        return Unread(problem, text_of(line))
 
 
 def _events(value: object, *, is_suspect: bool) -> list[object]:
@@ -117,7 +134,7 @@ def _member(event: object, is_suspect: bool) -> Item:
     try:
         return object_of(Document(value=event, flaws=find_flaws(event) if is_suspect else ()))
     except ProblemError as problem:
-        return problem
+        return Unread(problem, show_flawed(event)[: limits.REJECTION_BYTES])
 
 
 def _check_number(events: int) -> None:
@@ -129,31 +146,31 @@ def _check_number(events: int) -> None:
 
 async def _record(door: EventDoor, items: Sequence[Item], who: tuple[Caller, Sender], request_name: str) -> bytes:
     caller, sender = who
-    batch = [raw_event(item, sender, index) for index, item in enumerate(items) if not isinstance(item, ProblemError)]
+    batch = [raw_event(item, sender, index) for index, item in enumerate(items) if not isinstance(item, Unread)]
     try:
         outcomes = iter(await door.pipeline.ingest(batch) if batch else [])
     except Overloaded as error:
         raise overloaded(error) from None
+    raws = iter(batch)
     counts = {"created": 0, "duplicate": 0, "rejected": 0, "conflict": 0}
     results: list[bytes] = []
     for index, item in enumerate(items):
-        finding = item if isinstance(item, ProblemError) else next(outcomes)
-        counts["rejected" if isinstance(finding, ProblemError) else outcome_name(finding)] += 1
-        if isinstance(finding, (Applied, Duplicate)):
-            results.append(_recorded(index, finding, caller))
+        if isinstance(item, Unread):
+            door.keep_unread(item.problem, item.text, sender)
+            counts["rejected"] += 1
+            results.append(_rejected(index, item.problem, request_name))
+            continue
+        raw, outcome = next(raws), next(outcomes)
+        counts[outcome_name(outcome)] += 1
+        if isinstance(outcome, (Applied, Duplicate)):
+            results.append(_recorded(index, outcome, caller))
         else:
-            results.append(_rejected(index, _problem_of(finding, item, sender), request_name))
-    for outcome, number in counts.items():
+            door.refusals.keep_outcome(raw, outcome)
+            results.append(_rejected(index, refusal(outcome, item, sender), request_name))
+    for name, number in counts.items():
         if number:
-            door.metrics.count_events(outcome, number)
+            door.metrics.count_events(name, number)
     return _answer(results, counts)
-
-
-def _problem_of(finding: Conflict | Rejected | ProblemError, item: Item, sender: Sender) -> ProblemError:
-    if isinstance(finding, ProblemError):
-        return finding
-    assert not isinstance(item, ProblemError)
-    return refusal(finding, item, sender)
 
 
 def _rejected(index: int, problem: ProblemError, request_name: str) -> bytes:

@@ -28,6 +28,7 @@ from troth.entry.body import Headers, read_body
 from troth.entry.expansions import asked_for, expand, expand_preview
 from troth.entry.forms import read_form
 from troth.entry.json_text import Document, JsonReader, UnreadableError
+from troth.entry.refusals import Refusal, Refusals, problems_of, text_of
 from troth.entry.senders import Fields, Sender, error_items, raw_event, sender_of, signed_id
 from troth.entry.shapes import EXAMPLE, EventAnswer, EventBody
 from troth.pipeline.outcome import Applied, Conflict, Duplicate, Outcome, Overloaded, Previewed, RawEvent, Rejected
@@ -59,24 +60,28 @@ class ReducedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class EventDoor:
     """The door for events of one process. Handlers find it in `app.state["events"]`."""
 
-    __slots__ = ("access", "metrics", "pipeline", "reader", "reading", "replays")
+    __slots__ = ("access", "metrics", "pipeline", "reader", "reading", "refusals", "replays")
 
-    def __init__(self, pipeline: Pipeline, access: Access, metrics: Metrics, reading: Reading) -> None:
+    def __init__(
+        self, pipeline: Pipeline, access: Access, metrics: Metrics, *, reading: Reading, refusals: Refusals
+    ) -> None:
         self.pipeline = pipeline
         self.access = access
         self.metrics = metrics
         self.reading = reading
+        self.refusals = refusals
         self.reader = JsonReader()
         self.replays = Replays()
 
     async def record(self, scope: Scope, receive: Receive) -> Answer:
         """Records one event."""
         names = asked_for(scope["query_string"])
-        caller, sender, fields = await self.read_one(scope, receive)
+        caller, sender, fields = await self.read_one(scope, receive, keeps=True)
         if names and caller.is_publishable:
             raise ProblemError(403, "forbidden", "A publishable key only sends events.")
+        raw = raw_event(fields, sender)
         try:
-            (outcome,) = await self.pipeline.ingest((raw_event(fields, sender),))
+            (outcome,) = await self.pipeline.ingest((raw,))
         except Overloaded as error:
             raise overloaded(error) from None
         self.metrics.count_events(outcome_name(outcome))
@@ -85,6 +90,7 @@ class EventDoor:
             if names:
                 body = await expand(body, names, outcome.record, self.reading)
             return Answer(201 if isinstance(outcome, Applied) else 200, body)
+        self.refusals.keep_outcome(raw, outcome)
         raise refusal(outcome, fields, sender)
 
     async def preview(self, scope: Scope, receive: Receive) -> Answer:
@@ -104,13 +110,23 @@ class EventDoor:
             return Answer(200, await expand(body, names, outcome.record, self.reading) if names else body)
         raise refusal(outcome, fields, sender)
 
-    async def read_one(self, scope: Scope, receive: Receive) -> tuple[Caller, Sender, Fields]:
-        """The caller, the sender and the fields of a single event. Raises ProblemError."""
+    async def read_one(self, scope: Scope, receive: Receive, *, keeps: bool = False) -> tuple[Caller, Sender, Fields]:
+        """The caller, the sender and the fields of a single event; `keeps` what cannot be read. Raises ProblemError."""
         headers = dict(scope["headers"])
         caller = await self.access.caller(scope, headers, "events:write")
         body = await read_body(receive, headers, bytes_max=limits.BODY_BYTES_SINGLE)
         sender = sender_of(scope, headers, caller, signed_id(headers, body, caller, self.replays))
-        return caller, sender, self.fields(body, headers)
+        try:
+            return caller, sender, self.fields(body, headers)
+        except ProblemError as problem:
+            if keeps:
+                self.keep_unread(problem, text_of(body), sender)
+            raise
+
+    def keep_unread(self, problem: ProblemError, text: str, sender: Sender) -> None:
+        """Keep what came in place of an event and cannot be read."""
+        refused = Refusal(problems=problems_of(problem.errors), raw=None, text=text)
+        self.refusals.keep(refused, sender.source, sender.source_detail)
 
     def fields(self, body: bytes, headers: Headers) -> Fields:
         """The body as one object. Raises ProblemError 400 or 422."""

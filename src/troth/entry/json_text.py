@@ -134,6 +134,29 @@ def find_flaws(value: object, depth: int = limits.NESTING_DEPTH) -> tuple[Flaw, 
     return tuple(found)
 
 
+def show_flawed(value: object, depth: int = limits.NESTING_DEPTH + 2) -> str:
+    """A value that must not be believed, as JSON for people to read: a key given twice is shown twice."""
+    match value:
+        case dict() | list() | _RepeatedKeys() if depth == 0:
+            return '"…"'
+        case list():
+            return f"[{','.join(show_flawed(item, depth - 1) for item in value)}]"
+        case dict():
+            return _shown_pairs(tuple(value.items()), depth)
+        case _RepeatedKeys(pairs):
+            return _shown_pairs(pairs, depth)
+        case _NotANumber(code):
+            return f'"{code}"'
+        case Decimal():
+            return str(value)
+        case _:
+            return json.dumps(value)
+
+
+def _shown_pairs(pairs: tuple[tuple[str, object], ...], depth: int) -> str:
+    return f"{{{','.join(f'{json.dumps(name)}:{show_flawed(member, depth - 1)}' for name, member in pairs)}}}"
+
+
 def pointer_to(parent: str, name: str | int) -> str:
     """The JSON pointer of a member of what `parent` points to (RFC 6901)."""
     step = str(name).replace("~", "~0").replace("/", "~1")

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
+_SEALED_KEY_BYTES = 60  # nonce 12, key 32, tag 16
 
 
 class MasterKeyError(Exception):
@@ -46,6 +47,15 @@ class Vault:
                 "the master key does not fit this database; start with the key it was created with (TROTH_MASTER_KEY "
                 "or the file master.key beside the data)"
             ) from error
+
+    def seal_alone(self, plain: bytes, row: UUID) -> bytes:
+        """`plain` sealed for one row by a key of its own, which the master key seals in front of it."""
+        own_key, sealed_key = self.new_key(row)
+        return sealed_key + own_key.seal(plain, row)
+
+    def open_alone(self, sealed: bytes, row: UUID) -> bytes:
+        """What `seal_alone` hid; MasterKeyError when another master key sealed it."""
+        return self.open_key(row, sealed[:_SEALED_KEY_BYTES]).open(sealed[_SEALED_KEY_BYTES:], row)
 
 
 class CustomerKey:
