@@ -28,6 +28,8 @@ from troth.api import (
     program_draft,
     program_items,
     spending,
+    webhook_deliveries,
+    webhooks,
 )
 from troth.api.auth import Access
 from troth.api.browsers import Browsers
@@ -38,6 +40,7 @@ from troth.api.observed import Observed
 from troth.api.openapi import describe, openapi_config
 from troth.api.problems import exception_handlers
 from troth.api.reading import Reading
+from troth.api.webhook_wire import Permitted
 from troth.config import Config
 from troth.core.rules import RuleBook
 from troth.embedded.access import DatabaseAccess
@@ -52,7 +55,7 @@ from troth.store.keys import KeyRecord, Mode, any_personal_key, find_key
 from troth.store.pool import Database
 from troth.store.programs import Signature, ensure_program
 from troth.store.vault import Vault
-from troth.worker import settling
+from troth.worker import delivering, settling
 
 DOORS: Sequence[ControllerRouterHandler] = (
     doors.record_event,
@@ -74,6 +77,8 @@ READS: Sequence[ControllerRouterHandler] = (
     *program_draft.HANDLERS,
     *program_items.HANDLERS,
     *codes.HANDLERS,
+    *webhooks.HANDLERS,
+    *webhook_deliveries.HANDLERS,
 )
 OPERATIONS: Sequence[ControllerRouterHandler] = (
     health.live,
@@ -98,6 +103,7 @@ class Parts:
     metrics: Metrics
     reading: Reading
     readiness: Readiness
+    webhooks: Permitted
 
 
 @asynccontextmanager
@@ -117,8 +123,10 @@ async def running_app(
             queue_events=config.queue_events,
             demands_signatures=config.mode == "production",
         ) as engine:
-            parts = _parts(config.mode, engine)
-            async with settling(engine) if config.settles else nullcontext():
+            parts = _parts(config, engine)
+            settles = settling(engine) if config.settles else nullcontext()
+            delivers = delivering(engine, config) if config.delivers else nullcontext()
+            async with settles, delivers:
                 yield build_app(parts), parts.readiness
 
 
@@ -134,6 +142,7 @@ def build_app(parts: Parts) -> ASGIApp:
             "mode": parts.mode,
             "reading": parts.reading,
             "readiness": parts.readiness,
+            "webhooks": parts.webhooks,
             "openapi": openapi_document,
         }
     )
@@ -171,8 +180,8 @@ async def _begin_program(database: Database) -> None:
         await ensure_program(connection, starter_document(), signature)
 
 
-def _parts(mode: Mode, engine: Engine) -> Parts:
-    database = engine.database
+def _parts(config: Config, engine: Engine) -> Parts:
+    database, mode = engine.database, config.mode
 
     async def find(key_hash: bytes) -> KeyRecord | None:
         async with database.pool.acquire() as connection:
@@ -195,6 +204,7 @@ def _parts(mode: Mode, engine: Engine) -> Parts:
         metrics=metrics,
         reading=Reading(database=database, vault=engine.vault, book_at=book_at),
         readiness=Readiness(probe),
+        webhooks=Permitted(private=config.webhooks_private, plain=config.webhooks_private or mode == "development"),
     )
 
 

@@ -33,6 +33,9 @@ RIGHTS = {
     "api_keys": {READ, ADD, CHANGE},
     "program_live": {READ, ADD, CHANGE},
     "program_draft": {READ, ADD, CHANGE},
+    "outbox": {READ, ADD, CHANGE, REMOVE},
+    "webhooks": {READ, ADD, CHANGE, REMOVE},
+    "webhook_deliveries": {READ, ADD, CHANGE, REMOVE},
 }
 ALL_RIGHTS = ["select", "insert", "update", "delete", "truncate", "references", "trigger"]
 TABLES = """select c.oid::regclass::text as name, c.relispartition from pg_class as c

@@ -16,7 +16,7 @@ from troth.cli.settings import data_option
 from troth.config import Config, read_config
 from troth.engine import Engine
 from troth.pipeline.settle import revisit
-from troth.worker import settling
+from troth.worker import delivering, settling
 
 
 @click.command()
@@ -34,8 +34,8 @@ async def _work(config: Config, *, once: bool) -> None:
             return
         stopped = asyncio.Event()
         with stopping_by_signal(stopped.set):
-            async with settling(engine):
-                click.echo("Troth applies what falls due; Ctrl-C stops it.")
+            async with settling(engine), delivering(engine, config):
+                click.echo("Troth applies what falls due and delivers to webhooks; Ctrl-C stops it.")
                 await stopped.wait()
 
 

@@ -29,6 +29,7 @@ class RawEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_signed: bool = False
     is_client: bool = False  # sent with a publishable key: only `client_allowed` types
     is_command: bool = False  # written by an endpoint for direct effects: may be a command type
+    is_historical: bool = False  # of the past: nobody outside is told, no workflow starts
     scopes: frozenset[str] | None = None  # of the sender; None: everything is allowed
     extra: Mapping[str, object] = {}  # unknown fields beside the known ones, each a problem
 
