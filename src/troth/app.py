@@ -43,12 +43,15 @@ from troth.api.reading import Reading
 from troth.api.webhook_wire import Permitted
 from troth.config import Config
 from troth.core.rules import RuleBook
+from troth.core.topics import TOPICS
 from troth.embedded.access import DatabaseAccess
 from troth.engine import Engine, running_engine
 from troth.entry import adjustments, bulk, commands, redemptions, reservations, tier_command
 from troth.entry import events as doors
 from troth.entry.doorway import Doorway
 from troth.entry.events import EventDoor, Pipeline
+from troth.outbox.measures import Measures
+from troth.outbox.messages import data_type
 from troth.pipeline.batcher import Batcher
 from troth.starter import starter_document
 from troth.store.keys import KeyRecord, Mode, any_personal_key, find_key
@@ -152,7 +155,8 @@ def build_app(parts: Parts) -> ASGIApp:
 @cache
 def openapi_document() -> bytes:
     """The OpenAPI 3.1 document, as /openapi.json serves it and the repository keeps it."""
-    return describe(_litestar(State(), is_described=True))
+    messages = {topic: (meaning, data_type(topic)) for topic, meaning in TOPICS.items()}
+    return describe(_litestar(State(), is_described=True), messages)
 
 
 def _litestar(state: State, *, is_described: bool = False) -> Litestar:
@@ -196,6 +200,9 @@ def _parts(config: Config, engine: Engine) -> Parts:
 
     metrics = Metrics()
     metrics.watch(lambda: _readings(engine.batcher))
+    outbox = Measures(database=database)
+    metrics.ask_first(outbox.look)
+    metrics.watch(outbox.readings)
     return Parts(
         mode=mode,
         database=database,

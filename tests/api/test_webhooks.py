@@ -211,3 +211,30 @@ async def test_who_may(quiet: Served) -> None:
         assert (await quiet.request(method, asked, key=stranger)).status_code == 403
         assert ((await quiet.request(method, asked, key=reader)).status_code == 403) == writes
     assert (await quiet.get(path)).status_code == 200
+
+
+def measured(text: str, name: str) -> float:
+    return float(next(line for line in text.splitlines() if line.startswith(f"troth_{name} ")).split()[1])
+
+
+async def test_measurements(quiet: Served) -> None:
+    made = await add(quiet)
+    for _ in range(3):
+        await quiet.post("/v1/events", {"customer": "ada", "type": "login"})
+    await quiet.post(f"{PATH}/{made['id']}/test")
+    text = (await quiet.get("/metrics", key=None)).text
+    assert (measured(text, "outbox_waiting"), measured(text, "webhook_deliveries_waiting")) == (3, 1)
+    assert (measured(text, "webhooks_enabled"), measured(text, "webhooks_failing")) == (1, 0)
+    assert 0 < measured(text, "webhook_oldest_seconds") < 300
+    async with quiet.database.owner() as owner:
+        await owner.execute("update webhooks set delivered = 7, given_up = 2, failing_since = now()")
+        await owner.execute("drop table outbox")
+    assert measured((await quiet.get("/metrics", key=None)).text, "webhook_deliveries_total") == 0, "as it was"
+
+
+async def test_measurements_count_up_to_a_bound(quiet: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    await add(quiet)
+    for name in "abc":
+        await quiet.post("/v1/events", {"customer": name, "type": "login"})
+    monkeypatch.setattr(limits, "OUTBOX_COUNTED", 2)
+    assert measured((await quiet.get("/metrics", key=None)).text, "outbox_waiting") == 2

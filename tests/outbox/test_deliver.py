@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 import standardwebhooks
 import svix
 
 from tests.outbox.conftest import Desk, Hooked
 from tests.outbox.receiver import Receiver
+from troth import limits
 from troth.core.topics import TOPICS
 
 ABSENT = {"customer.erased", "customer.merged", "segment.entered", "segment.left", "webhook.disabled"}
@@ -172,11 +174,26 @@ async def test_old_deliveries_are_forgotten_and_those_of_no_webhook(desk: Desk, 
     assert await desk.count("webhook_deliveries") == 2
     await desk.served.request("DELETE", f"/v1/webhooks/{gone['id']}")
     desk.relay.sweeps_at = 0
-    await desk.turn(days=29)
+    await desk.turn(days=limits.WEBHOOK_DELIVERY_DAYS - 1)
     assert len(await desk.deliveries(kept)) == await desk.count("webhook_deliveries") == 1
     desk.relay.sweeps_at = 0
-    await desk.turn(days=31)
+    await desk.turn(days=limits.WEBHOOK_DELIVERY_DAYS + 1)
     assert await desk.deliveries(kept) == []
+
+
+async def test_what_is_old_is_forgotten_a_bounded_number_at_a_time(
+    desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "WEBHOOK_SWEPT", 2)
+    await desk.add(receiver.url, topics=["event.recorded"])
+    await desk.many(5)
+    await desk.turn()
+    desk.relay.sweeps_at = 0
+    left = []
+    while not desk.relay.sweeps_at:
+        await desk.turn(days=limits.WEBHOOK_DELIVERY_DAYS + 1)
+        left.append(await desk.count("webhook_deliveries"))
+    assert left == [3, 1, 0]
 
 
 async def test_the_clock_of_a_message_is_that_of_its_event(desk: Desk, receiver: Receiver) -> None:
