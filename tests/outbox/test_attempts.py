@@ -166,6 +166,7 @@ async def test_gone_disables_at_once_and_tells_the_others(desk: Desk, receiver: 
         other = await desk.add(receiver.url, topics=["webhook.disabled"])
         await desk.send("ada")
         await desk.turn()
+        await desk.turn()
         await desk.send("ada")
         await desk.turn()
         assert len(leaving.got) == 1
@@ -175,6 +176,16 @@ async def test_gone_disables_at_once_and_tells_the_others(desk: Desk, receiver: 
     told = await desk.only(other)
     assert (told["topic"], told["status"]) == ("webhook.disabled", "delivered")
     assert gone["id"].encode() in receiver.got[0].body
+
+
+async def test_gone_is_heard_although_many_say_it_at_once(desk: Desk, receiver: Receiver) -> None:
+    receiver.answer = answering(then=410)
+    webhook = await desk.add(receiver.url, topics=TOPICS)
+    await desk.many(3 * limits.WEBHOOK_CONCURRENCY)
+    await desk.turn()
+    assert (await desk.show(webhook))["enabled"] is False
+    assert len(receiver.got) <= limits.WEBHOOK_CONCURRENCY
+    assert {item["tries"] for item in await desk.deliveries(webhook)} == {0, 1}, "the others are given back"
 
 
 async def test_failing_for_days_disables(desk: Desk, receiver: Receiver) -> None:

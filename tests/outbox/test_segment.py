@@ -68,7 +68,9 @@ def test_profiles_become_traits() -> None:
 async def test_a_day_arrives_in_one_batch(desk: Desk, receiver: Receiver) -> None:
     receiver.answer = answering(500)
     topics = ["customer.*", "points.earned", "program.published"]
-    webhook = await desk.add(receiver.url, format="segment", write_key="wk_1", topics=topics)
+    webhook = await desk.add(
+        receiver.url, format="segment", write_key="wk_1", topics=topics, headers={"authorization": "x", "X-Team": "crm"}
+    )
     assert webhook["secret"] is None
     await desk.record("ada", "profile", first_name="Adaline", tags=["vip"])
     await desk.send("ada", "125.00")
@@ -78,6 +80,7 @@ async def test_a_day_arrives_in_one_batch(desk: Desk, receiver: Receiver) -> Non
     assert [got.path for got in receiver.got] == ["/hooks/v1/batch"] * 2
     first, again = (json.loads(got.body)["batch"] for got in receiver.got)
     assert sorted(call["messageId"] for call in first) == sorted(call["messageId"] for call in again)
+    assert [value for name, value in receiver.got[0].headers.items() if name.lower() == "x-team"] == ["crm"]
     scheme, _, key = receiver.got[0].headers["Authorization"].partition(" ")
     assert (scheme, b64decode(key)) == ("Basic", b"wk_1:")
     calls: dict[str, dict[str, Any]] = {call.get("event", call["type"]): call for call in again}

@@ -59,7 +59,10 @@ class Address:
             url = self.webhook.url
             name = f"msg_{parcel.deliveries[0].message_id.hex}"
             own = signed_headers(self.secrets, name, int(time.time()), parcel.body)
-        return Request(url=url, headers={**self.headers, **_HEADERS, **own}, body=parcel.body)
+        ours = {**_HEADERS, **own}
+        names = {name.lower() for name in ours}
+        others = {name: value for name, value in self.headers.items() if name.lower() not in names}
+        return Request(url=url, headers={**others, **ours}, body=parcel.body)
 
 
 def address_of(vault: Vault, webhook: Webhook, now: datetime) -> Address:

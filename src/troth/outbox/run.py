@@ -21,7 +21,7 @@ from troth.outbox.outcomes import Pace, Response, judge, reason_to_disable
 from troth.outbox.packing import Address, Parcel, address_of, pack
 from troth.outbox.sending import Sender
 from troth.store import deliveries, webhooks
-from troth.store.deliveries import Claimed, Recorded
+from troth.store.deliveries import Claimed, Health, Recorded
 from troth.store.pool import Connection, Database
 from troth.store.vault import Vault
 from troth.store.webhooks import Webhook
@@ -123,6 +123,7 @@ class Round:
     recording: asyncio.Lock = field(default_factory=asyncio.Lock)
     hangs: bool = False  # somebody waited for an answer in vain
     has_failed: bool = False
+    health: Health | None = None  # of the webhook, as of the last outcome stored
     reason: str | None = None
 
     async def deliver(self) -> End:
@@ -157,16 +158,13 @@ class Round:
             self.found.append(outcome._replace(status="failed", next_at=None) if is_final else outcome)
         self.hangs = self.hangs or (response.status is None and not response.is_delivered and not is_final)
         self.has_failed = self.has_failed or not response.is_delivered
-        async with self.recording:
+        async with self.recording:  # whoever waits here may find that the one before has stored its outcome too
             found, self.found = self.found, []
             if found:
-                await self._store(found, response, now)
-
-    async def _store(self, found: Sequence[Recorded], response: Response, now: datetime) -> None:
-        async with self.office.connection() as connection:
-            health = await deliveries.record(connection, self.webhook.id, found, now=now)
-        if health is not None and not response.is_delivered:
-            self.reason = self.reason or reason_to_disable(response, health, now)
+                async with self.office.connection() as connection:
+                    self.health = await deliveries.record(connection, self.webhook.id, found, now=now)
+        if self.health is not None and not response.is_delivered:
+            self.reason = self.reason or reason_to_disable(response, self.health, now)
 
     async def _give_back(self) -> None:
         rest = [item for parcel in (*self.queue, *self.under_way) for item in parcel.deliveries]
