@@ -31,6 +31,8 @@ from troth.api import (
     rejections,
     sources,
     spending,
+    webhook_deliveries,
+    webhooks,
 )
 from troth.api.auth import Access
 from troth.api.browsers import Browsers
@@ -42,9 +44,11 @@ from troth.api.openapi import describe, openapi_config
 from troth.api.problems import exception_handlers
 from troth.api.reading import Reading
 from troth.api.source_registry import Sources
+from troth.api.webhook_wire import Permitted
 from troth.config import Config
 from troth.core.program import Program
 from troth.core.rules import RuleBook
+from troth.core.topics import TOPICS
 from troth.embedded.access import DatabaseAccess
 from troth.engine import Engine, running_engine
 from troth.entry import (
@@ -67,6 +71,8 @@ from troth.entry.refusals import Refusals
 from troth.entry.source_door import SourceDoor
 from troth.entry.source_inbox import Inbox
 from troth.jobs import running_jobs
+from troth.outbox.measures import Measures
+from troth.outbox.messages import data_type
 from troth.pipeline.batcher import Batcher
 from troth.starter import starter_document
 from troth.store.files import FileStore
@@ -74,7 +80,7 @@ from troth.store.keys import KeyRecord, Mode, any_personal_key, find_key
 from troth.store.pool import Database
 from troth.store.programs import Signature, ensure_program
 from troth.store.vault import Vault
-from troth.worker import expiring, keeping, settling
+from troth.worker import delivering, expiring, keeping, settling
 
 DOORS: Sequence[ControllerRouterHandler] = (
     doors.record_event,
@@ -103,6 +109,8 @@ READS: Sequence[ControllerRouterHandler] = (
     *imports.HANDLERS,
     *sources.HANDLERS,
     *rejections.HANDLERS,
+    *webhooks.HANDLERS,
+    *webhook_deliveries.HANDLERS,
 )
 OPERATIONS: Sequence[ControllerRouterHandler] = (
     health.live,
@@ -141,6 +149,8 @@ class Parts:
             metrics=self.metrics,
         )
 
+    webhooks: Permitted
+
 
 @asynccontextmanager
 async def running_app(
@@ -168,6 +178,8 @@ async def running_app(
                     await stack.enter_async_context(expiring(database))
                 if config.runs_jobs:
                     await stack.enter_async_context(running_jobs(engine))
+                if config.delivers:
+                    await stack.enter_async_context(delivering(engine, config))
                 yield build_app(parts), parts.readiness
 
 
@@ -186,6 +198,7 @@ def build_app(parts: Parts) -> ASGIApp:
             "refusals": parts.refusals,
             "source_door": parts.source_door,
             "sources": parts.sources,
+            "webhooks": parts.webhooks,
             "openapi": openapi_document,
             "imports": parts.imports,
         }
@@ -196,7 +209,8 @@ def build_app(parts: Parts) -> ASGIApp:
 @cache
 def openapi_document() -> bytes:
     """The OpenAPI 3.1 document, as /openapi.json serves it and the repository keeps it."""
-    return describe(_litestar(State(), is_described=True))
+    messages = {topic: (meaning, data_type(topic)) for topic, meaning in TOPICS.items()}
+    return describe(_litestar(State(), is_described=True), messages)
 
 
 def _litestar(state: State, *, is_described: bool = False) -> Litestar:
@@ -225,7 +239,7 @@ async def _begin_program(database: Database) -> None:
 
 
 def _parts(config: Config, engine: Engine) -> Parts:
-    database = engine.database
+    database, mode = engine.database, config.mode
 
     async def find(key_hash: bytes) -> KeyRecord | None:
         async with database.pool.acquire() as connection:
@@ -238,8 +252,11 @@ def _parts(config: Config, engine: Engine) -> Parts:
         async with database.pool.acquire() as connection:
             await connection.fetchval("select 1")
 
-    mode, metrics, refusals = config.mode, Metrics(), Refusals(database, engine.vault)
+    metrics, refusals = Metrics(), Refusals(database, engine.vault)
     metrics.watch(lambda: _readings(engine.batcher, refusals))
+    outbox = Measures(database=database)
+    metrics.ask_first(outbox.look)
+    metrics.watch(outbox.readings)
     return Parts(
         mode=mode,
         database=database,
@@ -251,6 +268,7 @@ def _parts(config: Config, engine: Engine) -> Parts:
         imports=_import_door(config, engine),
         sources=Sources(database, engine.vault),
         refusals=refusals,
+        webhooks=Permitted(private=config.webhooks_private, plain=config.webhooks_private or mode == "development"),
     )
 
 

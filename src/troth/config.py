@@ -136,6 +136,12 @@ class Config:
     file_days: int = field(
         default=limits.FILE_DAYS, metadata=_variable("TROTH_FILE_DAYS", whole(1, 3_650))
     )  # how long uploaded files and rejected rows are kept
+    delivers: bool = field(
+        default=True, metadata=_variable("TROTH_DELIVERS", read_switch)
+    )  # `serve` delivers to webhooks; off: `troth worker` does
+    webhooks_private: bool = field(
+        default=False, metadata=_variable("TROTH_WEBHOOKS_PRIVATE", read_switch)
+    )  # webhooks may be at private, loopback and link-local addresses, and in production without https
     statement_seconds: int = field(
         default=30, metadata=_variable("TROTH_STATEMENT_SECONDS", whole(1, 3_600))
     )  # bound of one statement of a request

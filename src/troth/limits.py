@@ -110,6 +110,34 @@ KEY_ADDRESSES = 100
 SIGNATURE_SECONDS = 300  # how far a signed request's time may be from ours
 SIGNATURES_REMEMBERED = 100_000  # of the last 2 × SIGNATURE_SECONDS; beyond it signed requests get 503
 
+# Webhooks
+WEBHOOKS = 100
+WEBHOOK_URL_LENGTH = 2_000
+WEBHOOK_HEADERS = 20
+WEBHOOK_HEADER_LENGTH = 1_000
+WEBHOOK_OVERLAP_HOURS = 24  # that a rotated secret still signs, unless told otherwise
+WEBHOOK_OVERLAP_HOURS_MAX = 168
+WEBHOOK_TIMEOUT_SECONDS = 15  # of one attempt, from the look-up of the name to the end of the answer
+WEBHOOK_ANSWER_BYTES = 1_000  # read and kept of an answer
+WEBHOOK_CONCURRENCY = 10  # attempts under way to one webhook, per process
+WEBHOOK_CLAIMED = 100  # deliveries claimed at once
+WEBHOOK_LEASE_SECONDS = 90  # after which what is claimed and not recorded is anybody's again
+WEBHOOK_BEGIN_SECONDS = 45  # none is begun later than this after its claim: lease less twice the time-out and a margin
+WEBHOOK_RETRY_SECONDS = 5  # after the first failure; three times as long after each further one
+WEBHOOK_RETRY_SECONDS_MAX = 6 * 3_600  # and what a Retry-After may ask for
+WEBHOOK_GIVE_UP_SECONDS = 3 * 86_400
+WEBHOOK_PROBE_FAILURES = 10  # in a row; from then on one attempt at a time, until one succeeds
+WEBHOOK_REST_SECONDS = 10  # between such attempts
+WEBHOOK_DISABLE_FAILURES = 20  # in a row, and
+WEBHOOK_DISABLE_SECONDS = 5 * 86_400  # over so long: the webhook is disabled
+WEBHOOK_ATTEMPTS_KEPT = 50  # of one delivery
+WEBHOOK_DELIVERY_DAYS = 30  # after which deliveries are forgotten
+WEBHOOK_SWEPT = 5_000  # deliveries forgotten in one statement
+OUTBOX_CLAIMED = 500  # rows told in one transaction
+OUTBOX_COUNTED = 100_000  # waiting rows that a measurement counts
+SEGMENT_MESSAGES = 100  # of one batch
+SEGMENT_BYTES = 500_000  # of one batch
+
 # Forms
 FORM_FIELDS = 1_000
 

@@ -1,4 +1,4 @@
-"""Work beside serving: what falls due for quiet customers; as the owner, statistics and partitions of months to come.
+"""Work beside serving: what falls due for quiet customers, what webhooks are told; as the owner, statistics, partitions
 
 In: an engine, the way to the database. Out: nothing; what fails is logged and tried again. It serves no request and
 holds none up: due work goes in small batches that give way to live events. Workers share it without double work.
@@ -17,8 +17,13 @@ import asyncpg
 
 from troth import limits
 from troth.api.logging import describe_fault, logger
+from troth.config import Config
 from troth.embedded.access import DatabaseAccess
 from troth.engine import Engine
+from troth.outbox.outcomes import Pace
+from troth.outbox.relay import Relay
+from troth.outbox.run import Office
+from troth.outbox.sending import open_sender
 from troth.pipeline.settle import revisit
 from troth.store.pool import Database, UnfitDatabaseError
 from troth.store.rejections import drop_rejections
@@ -65,6 +70,33 @@ async def _settle(engine: Engine, stopping: asyncio.Event) -> None:
                 pause = (time.monotonic() - started) * _PAUSE_SHARE  # the rest of the time is the live events'
         except _FAULTS as error:
             logger().warning("due work failed", **describe_fault(error))
+            pause = _PAUSE_SECONDS
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), pause)
+
+
+@asynccontextmanager
+async def delivering(engine: Engine, config: Config) -> AsyncIterator[None]:
+    """Tells webhooks what happens for as long as the context lasts; what cannot end in time is given back."""
+    pace = Pace()
+    async with open_sender(allows_private=config.webhooks_private, timeout_seconds=pace.timeout_seconds) as sender:
+        relay = Relay(office=Office(database=engine.database, vault=engine.vault, sender=sender, pace=pace))
+        stopping = asyncio.Event()
+        working = asyncio.create_task(_deliver(relay, stopping))
+        try:
+            yield
+        finally:
+            stopping.set()
+            await working
+            await relay.close()
+
+
+async def _deliver(relay: Relay, stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        try:
+            pause = await relay.look()
+        except Exception as error:  # a mistake of ours, too, must not end deliveries unseen
+            logger().warning("webhooks failed", **describe_fault(error))
             pause = _PAUSE_SECONDS
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), pause)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.laws.tree import ROOT
 from troth.app import DOORS, OPERATIONS, READS, openapi_document
+from troth.core.topics import TOPICS
 
 COMMITTED = ROOT / "openapi.json"
 DOCUMENT = json.loads(openapi_document())
@@ -54,7 +55,15 @@ def test_every_handler_is_in_it() -> None:
     assert (len(handlers) > 20, missing) == (True, [])
 
 
-_WITHOUT_BODY = ("publish", "pause", "resume", "/imports/{import_id}/cancel", "{rejection_id}/replay")
+_WITHOUT_BODY = (
+    "publish",
+    "pause",
+    "resume",
+    "/imports/{import_id}/cancel",
+    "{rejection_id}/replay",
+    "redeliver",
+    "{webhook}/test",
+)
 
 
 @pytest.mark.parametrize(("path", "method", "operation"), [*operations()], ids=lambda part: str(part)[:40])
@@ -92,3 +101,11 @@ def test_what_refuses_unknown_fields_says_so() -> None:
 def test_only_probes_need_no_key() -> None:
     free = {path for path, _, operation in operations() if operation.get("security") == []}
     assert free == {"/health/live", "/health/ready", "/metrics"}
+
+
+def test_every_topic_is_described() -> None:
+    assert list(DOCUMENT["webhooks"]) == list(TOPICS)
+    for topic, item in DOCUMENT["webhooks"].items():
+        schema = item["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert schema["properties"]["type"] == {"const": topic}
+        assert schema["properties"]["data"]["$ref"].startswith("#/components/schemas/")

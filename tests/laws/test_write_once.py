@@ -42,6 +42,9 @@ RIGHTS = {
     "file_pieces": {READ, ADD, CHANGE, REMOVE},
     "jobs": {READ, ADD, CHANGE, REMOVE},
     "import_templates": {READ, ADD, CHANGE, REMOVE},
+    "outbox": {READ, ADD, CHANGE, REMOVE},
+    "webhooks": {READ, ADD, CHANGE, REMOVE},
+    "webhook_deliveries": {READ, ADD, CHANGE, REMOVE},
 }
 ALL_RIGHTS = ["select", "insert", "update", "delete", "truncate", "references", "trigger"]
 TABLES = """select c.oid::regclass::text as name, c.relispartition from pg_class as c

@@ -69,6 +69,7 @@ async def ready(request: Request[object, object, State]) -> ASGIResponse:
 
 @get("/metrics", tags=["Operations"], summary="Measurements for Prometheus", opt=_TEXT)
 async def metrics(request: Request[object, object, State]) -> ASGIResponse:
-    """Events by outcome, latencies, batch sizes, queues."""
+    """Events by outcome, latencies, batch sizes, queues, webhooks."""
     measured = cast("Metrics", request.app.state["metrics"])
+    await measured.ask()
     return Answer(200, measured.exposition(), media_type=_METRICS_TYPE)

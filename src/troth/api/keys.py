@@ -16,13 +16,13 @@ from uuid import UUID
 
 from troth import limits
 from troth.core.ids import RANDOM_BITS, uuid7
+from troth.outbox.webhooks import SECRET_PREFIX
 from troth.store.keys import KeyKind, KeyRecord, Mode
 from troth.store.vault import Vault
 
 KEY_RANDOM_BYTES = 32
 SIGNING_RANDOM_BYTES = 24  # Standard Webhooks: between 24 and 64
 
-SIGNING_PREFIX = "whsec_"
 SCOPES = (
     "events:write",
     "events:read",
@@ -93,7 +93,7 @@ def make_key(asked: KeyRequest, now: datetime, random: Random) -> tuple[str, Key
 
 def make_signing_secret(random: Random) -> str:
     """A new signing secret in the form of Standard Webhooks: whsec_ and base64."""
-    return SIGNING_PREFIX + base64.b64encode(random(SIGNING_RANDOM_BYTES)).decode()
+    return SECRET_PREFIX + base64.b64encode(random(SIGNING_RANDOM_BYTES)).decode()
 
 
 def seal_secret(vault: Vault, key_id: UUID, secret: str) -> bytes:

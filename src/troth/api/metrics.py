@@ -6,7 +6,9 @@ Must never: carry a label whose values a caller chooses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -14,6 +16,8 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+_LOOK_SECONDS = 2.0  # that a scrape waits for what has to be asked elsewhere
 
 Readings = Callable[[], Mapping[str, tuple[float, str]]]  # name (…_total counts up) → value and meaning
 
@@ -39,6 +43,7 @@ class Metrics:
         )
         self._by_request: dict[tuple[str, str, int], Histogram] = {}
         self._by_outcome: dict[str, Counter] = {}
+        self._looks: list[Callable[[], Awaitable[None]]] = []
 
     def count_events(self, outcome: str, number: int = 1) -> None:
         """`number` more events had this outcome."""
@@ -58,6 +63,17 @@ class Metrics:
     def watch(self, readings: Readings) -> None:
         """Shows what `readings` tells at each scrape, under the names it gives."""
         self.registry.register(_Watched(readings))
+
+    def ask_first(self, look: Callable[[], Awaitable[None]]) -> None:
+        """Has `look` gather, before each scrape, what some readings then tell."""
+        self._looks.append(look)
+
+    async def ask(self) -> None:
+        """Look anew; what cannot be asked at this moment stays as it was."""
+        for look in self._looks:
+            # Whatever the driver raises: a database that is away must not hide the other measurements.
+            with suppress(Exception):
+                await asyncio.wait_for(look(), _LOOK_SECONDS)
 
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""

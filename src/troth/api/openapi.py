@@ -31,6 +31,7 @@ _DESCRIPTION = (
 )
 
 Described = MutableMapping[str, object]
+Messages = Mapping[str, tuple[str, type]]  # topic → what it means, and the form of its data
 
 
 class Documented(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,14 +82,15 @@ def openapi_config() -> OpenAPIConfig:
     )
 
 
-def describe(app: Litestar) -> bytes:
+def describe(app: Litestar, messages: Messages) -> bytes:
     """The document of `app` (made with `openapi_config`): readable JSON, the same bytes for the same handlers."""
     document = app.openapi_schema.to_schema()
     handlers = _handlers(app)
     named = [(path, method, found) for (path, method), found in handlers.items() if isinstance(found, Documented)]
-    schemas, components = _schemas(named)
+    schemas, components = _schemas(named, messages)
     for path, method, found in named:
         _complete(document["paths"][path][method], found, schemas)
+    document["webhooks"] = {topic: {"post": _told(topic, *told, schemas)} for topic, told in messages.items()}
     document["components"] = {"schemas": components, "securitySchemes": _SECURITY}
     document["security"] = [{name: []} for name in _SECURITY]
     return json.dumps(document, indent=1, sort_keys=False, ensure_ascii=False).encode() + b"\n"
@@ -105,15 +107,33 @@ def _handlers(app: Litestar) -> dict[tuple[str, str], object]:
     return found
 
 
-def _schemas(named: list[tuple[str, str, Documented]]) -> tuple[dict[object, object], dict[str, object]]:
+def _schemas(
+    named: list[tuple[str, str, Documented]], messages: Messages
+) -> tuple[dict[object, object], dict[str, object]]:
     """Every type that is named → its schema, and the components that those refer to."""
-    types: list[object] = [ProblemDocument]
+    types: list[object] = list(dict.fromkeys([ProblemDocument, *(kind for _, kind in messages.values())]))
     for _, _, found in named:
         types += [kind for kind in (found.body, *found.answers.values()) if kind is not None and kind not in types]
     schemas, components = msgspec.json.schema_components(
         cast("list[type]", types), schema_hook=_schema_of_other, ref_template=_REFERENCES
     )
     return dict(zip(types, schemas, strict=True)), dict(sorted(components.items()))
+
+
+def _told(topic: str, meaning: str, kind: type, schemas: Mapping[object, object]) -> Described:
+    """A message that webhooks are sent."""
+    text = {"type": "string"}
+    body = {
+        "type": "object",
+        "required": ["id", "type", "timestamp", "data"],
+        "properties": {"id": text, "type": {"const": topic}, "timestamp": text, "data": schemas[kind]},
+    }
+    return {
+        "summary": meaning,
+        "tags": ["Webhooks"],
+        "requestBody": {"content": {_JSON: {"schema": body}}},
+        "responses": {"2XX": {"description": "Taken; anything else is tried again."}},
+    }
 
 
 def _complete(operation: Described, found: Documented, schemas: Mapping[object, object]) -> None:

@@ -11,11 +11,12 @@ import binascii
 import hmac
 from collections import OrderedDict
 from collections.abc import Mapping
-from hashlib import sha256
 
 from troth import limits
-from troth.api.keys import SIGNING_PREFIX
 from troth.api.problems import ErrorItem, ProblemError
+from troth.outbox.webhooks import digest, sign
+
+__all__ = ["Replays", "sign", "verify"]
 
 _ID_LENGTH = 255
 _REMEMBERED_SECONDS = 2 * limits.SIGNATURE_SECONDS
@@ -45,11 +46,6 @@ class Replays:
         return True
 
 
-def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """The `webhook-signature` header of a message."""
-    return "v1," + base64.b64encode(_digest(secret, message_id, str(timestamp), body)).decode()
-
-
 def verify(secret: str, headers: Mapping[bytes, bytes], body: bytes, *, now: int, replays: Replays) -> str:
     """The signed message's id. Raises ProblemError 401 when it is not signed by `secret`, is too old, or was seen."""
     message_id = _header(headers, b"webhook-id")
@@ -57,7 +53,7 @@ def verify(secret: str, headers: Mapping[bytes, bytes], body: bytes, *, now: int
     stated = _header(headers, b"webhook-signature")
     if not 1 <= len(message_id) <= _ID_LENGTH or not timestamp.isascii() or not timestamp.isdigit():
         raise _refused("invalid_signature", "A signed request has webhook-id, and webhook-timestamp in Unix seconds.")
-    expected = _digest(secret, message_id, timestamp, body)
+    expected = digest(secret, message_id, timestamp, body)
     if not any(hmac.compare_digest(expected, given) for given in _signatures(stated)):
         raise _refused("invalid_signature", "The signature does not fit the body, the id, the time and the secret.")
     if len(timestamp) > len(str(now)) or abs(int(timestamp) - now) > limits.SIGNATURE_SECONDS:
@@ -66,11 +62,6 @@ def verify(secret: str, headers: Mapping[bytes, bytes], body: bytes, *, now: int
     if not replays.remember(expected, now):
         raise _refused("signature_replayed", "This signed request was received before; sign each attempt anew.")
     return message_id
-
-
-def _digest(secret: str, message_id: str, timestamp: str, body: bytes) -> bytes:
-    key = base64.b64decode(secret.removeprefix(SIGNING_PREFIX))
-    return hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, sha256).digest()
 
 
 def _signatures(header: str) -> list[bytes]:

@@ -97,7 +97,7 @@ class Ingest:
             return False
         claims = {key: event_id for work in owners for key, event_id in work.claims.items()}
         try:
-            await ledger.write(connection, claims, list(found.rows.values()))
+            await ledger.write(connection, claims, list(found.rows.values()), tells=found.sends)
         except Conflicting:
             return False
         return True
@@ -119,7 +119,7 @@ class Ingest:
         await _forget_unrecorded(connection, parties.values())
         if found.clock is not None:
             await touch_clock(connection, found.clock)
-        await ledger.write(connection, {}, ())
+        await ledger.write(connection, {}, (), tells=found.sends)
         if any(work.duplicate_of is not None for work in fresh):
             await self.claims.answer_duplicates(connection, fresh)
         unjudged = [work for work in fresh if work.outcome is None]  # echoes of what is recorded now

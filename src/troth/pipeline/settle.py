@@ -30,6 +30,7 @@ from troth.store.batch import CustomerRow
 from troth.store.clock import present as test_clock
 from troth.store.ledger import ClockMoved, touch_clock
 from troth.store.loading import Sources
+from troth.store.outbox import any_webhook
 from troth.store.pool import Connection, Database, is_transient
 from troth.store.programs import live_revision
 from troth.store.vault import Vault
@@ -79,7 +80,7 @@ class Settle:
             ledger = await self._judge(connection, rows, book, now)
             if clock is not None:
                 await touch_clock(connection, clock)
-            await ledger.write(connection, {}, ())
+            await ledger.write(connection, {}, (), tells=await any_webhook(connection))
             return len(rows)
 
     async def _put_off(self, connection: Connection, error: Exception) -> int:

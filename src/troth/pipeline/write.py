@@ -48,18 +48,27 @@ class Ledger:
         self._book = book
         self._codes = codes or {}
         self._written = Written(revision=book.program.revision)
+        self._quiet: set[int] = set()  # places of events that nobody is told of
         self._touched: dict[UUID, Party] = {}
         self._profiles: dict[UUID, dict[str, object]] = {}  # customer → personal attributes that profile events change
         self._stocks: Mapping[str, Stock] = {}
 
     def add(self, work: Work, party: Party, decision: Decision) -> RecordedEvent | None:
         """Take in one decision. Out: the record to answer with, or None when the event was not recorded."""
+        first = len(self._written.events) + 1
         self.settle(party, decision.due, decision.state, is_touched=bool(decision.recorded))
-        if decision.judged is None:
-            return None
-        record = self._add_event(decision.judged, party, work)
-        for judged in decision.judged.caused:
-            self._add_event(judged, party, None)
+        record = None
+        if decision.judged is not None:
+            record = self._add_whole(decision.judged, party, work)
+        if work.raw.is_historical:
+            self._quiet.update(range(first, len(self._written.events) + 1))
+        return record
+
+    def _add_whole(self, judged: Judged, party: Party, work: Work) -> RecordedEvent:
+        """An event with everything it causes."""
+        record = self._add_event(judged, party, work)
+        for effect in judged.caused:
+            self._add_event(effect, party, None)
         if work.valid.type.id == PROFILE_TYPE:
             self._profiles.setdefault(party.row.id, {}).update(work.valid.personal_properties)
         return record
@@ -84,11 +93,23 @@ class Ledger:
                 return True
         return bool(self._written.codes)
 
-    async def write(self, connection: Connection, claims: Mapping[bytes, UUID], judged: Sequence[CustomerRow]) -> None:
-        """Write it all, if these references are free and these customers unchanged. Raises ledger.Conflicting."""
+    async def write(
+        self,
+        connection: Connection,
+        claims: Mapping[bytes, UUID],
+        judged: Sequence[CustomerRow],
+        *,
+        tells: bool,
+    ) -> None:
+        """Write it all, if these references are free and these customers unchanged. Raises ledger.Conflicting.
+
+        `tells`: some webhook wants to know, so the events go into the outbox too.
+        """
         if not self._touched:
             return
         written = self._written
+        if tells:
+            written.told = [place for place in range(1, len(written.events) + 1) if place not in self._quiet]
         for party in self._touched.values():
             changed = party.row.state, party.before
             has_new_tiers = changed[0].tiers is not changed[1].tiers

@@ -46,6 +46,7 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     """What the plain read before the claims found."""
 
     live: int  # the live program revision
+    sends: bool  # some webhook is to be told what happens
     clock: datetime | None  # where the test clock stands; None: real time
     rows: dict[str, CustomerRow]  # by external id; unknown ones are absent
 
@@ -104,8 +105,8 @@ async def read(connection: Connection, external_ids: Sequence[str]) -> Found:
             wallets[name] = {}
             found[name] = customer_of(row, wallets[name])
         if row["wallet"] is not None:
-            wallets[name][row["wallet"]] = WalletState(*row[_WALLET_COLUMNS:])
-    return Found(rows[0]["live"], rows[0]["clock"], found)
+            wallets[name][row["wallet"]] = WalletState(*row[_WALLET_COLUMNS:-1])
+    return Found(rows[0]["live"], bool(rows[0]["sends"]), rows[0]["clock"], found)
 
 
 _WALLET_COLUMNS = 23  # where the states of a wallet begin

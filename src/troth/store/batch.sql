@@ -18,7 +18,8 @@ order by place
 select (select revision from program_live) as live, asked.external_id, c.bucket, c.id, c.xmin as version, c.created_at,
        c.seq, c.tier, c.tier_since, c.orders, c.counts, c.attributes, c.tags, c.last_activity_at, c.due_at,
        c.personal_key, c.personal, c.tiers, c.calendar, c.waiting, (select now from program_clock) as clock, k.sealed,
-       b.wallet, b.program, b.pending, b.available, b.reserved, b.spent, b.expired, b.debt, b.forgiven, b.qualifying
+       b.wallet, b.program, b.pending, b.available, b.reserved, b.spent, b.expired, b.debt, b.forgiven, b.qualifying,
+       (select sends from program_live) as sends
 from unnest($1::smallint[], $2::text[]) as asked(bucket, external_id)
 left join identities i using (bucket, external_id)
 left join customers c on c.bucket = i.customer_bucket and c.id = i.customer_id

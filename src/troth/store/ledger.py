@@ -77,6 +77,7 @@ class Written(msgspec.Struct, kw_only=True):
     uses: list[tuple[int, UseKey, Use]] = []  # place of the customer
     orders: list[tuple[int, UUID, Order | None, datetime | None]] = []  # place of the customer, id, state, decides_at
     references: list[tuple[bytes, UUID]] = []  # the engine's own: written under the customer's lock
+    told: list[int] = []  # places of the events that webhooks are told of
 
     # What takes further statements, and so a transaction
     waiting_new: list[tuple[int, UUID, UUID]] = []  # place of the customer, order key, event
@@ -127,6 +128,7 @@ async def write(
             *_columns([(place, *key, use.times, use.points) for place, key, use in written.uses], 5),
             *_columns([_changed_lot_row(lot) for lot in written.changed_lots], 9),
             *_columns([(place, key, _json_or_none(kept), at) for place, key, kept, at in written.orders], 4),
+            written.told,
             timeout=limits.COMMIT_SECONDS,
         )
     except asyncpg.DivisionByZeroError as error:

@@ -93,6 +93,11 @@ with claimed as (
          as u(place, rule, period, times, points)
     where (select is_open from gate) = 1
     on conflict (bucket, customer_id, rule, period) do update set times = excluded.times, points = excluded.points
+), told as (
+    insert into outbox (bucket, id)
+    select ($7::smallint[])[place], ($8::uuid[])[place]
+    from unnest($105::integer[]) as o(place)
+    where (select is_open from gate) = 1
 )
 update customers c
 set seq = f.seq, tier = f.tier, tier_since = f.tier_since, orders = f.orders, counts = f.counts,

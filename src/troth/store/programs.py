@@ -19,6 +19,7 @@ from troth.core.program.document import SEMANTICS_VERSION, validate_document
 from troth.core.program.edit import Decision, Edit, Invalid, Live, Publication, Stale, decide, replace_document
 from troth.core.program.items import Document
 from troth.core.program.problem import NOWHERE, Positions, ProgramProblem
+from troth.store import outbox
 from troth.store.sql import load
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ async def _store(connection: Connection, publication: Publication, signature: Si
         signature.published_at,
     )
     await connection.execute(SQL["set_live"], publication.number)
+    await outbox.tell_program(connection, publication.number)
 
 
 def _as_live(revision: Revision | None) -> Live:

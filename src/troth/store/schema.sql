@@ -308,6 +308,58 @@ create table rejections (
     event_id      uuid  -- what the replay recorded, or found recorded
 );
 create index rejections_expires on rejections (expires_at);
+-- Webhooks
+
+-- What happened and is to be told: written with it, deleted once each webhook has its deliveries. Nothing personal.
+create table outbox (
+    bucket   smallint not null check (bucket between 0 and 255),
+    id       uuid     not null,  -- the event; of a published program an id of its own
+    revision integer,  -- the program that was published; null: an event
+    primary key (bucket, id)
+);
+
+-- Where messages go. Few rows, read at each look: no bucket.
+create table webhooks (
+    id               uuid        primary key,
+    url              text        not null,
+    topics           text[]      not null,  -- names, families (points.*), or *
+    format           text        not null check (format in ('standard', 'segment')),
+    description      text        not null,
+    headers          bytea,  -- sealed by the master key: further headers as JSON; null: none
+    secret           bytea       not null,  -- sealed: the signing secret, or the receiver's write key
+    old_secret       bytea,  -- sealed: signs beside it
+    old_secret_until timestamptz,
+    enabled          boolean     not null,
+    disabled_at      timestamptz,  -- by the relay,
+    disabled_reason  text,  -- with its reason
+    created_at       timestamptz not null,
+    updated_at       timestamptz not null,
+    failures         integer     not null default 0,  -- failed attempts in a row
+    failing_since    timestamptz,  -- the first of them
+    delivered        bigint      not null default 0,
+    given_up         bigint      not null default 0
+) with (fillfactor = 50);
+
+-- One message for one webhook, and every attempt to deliver it. Beside the hot path: no bucket.
+create table webhook_deliveries (
+    webhook_id uuid        not null,
+    id         uuid        not null,  -- a UUIDv7: its milliseconds are when it was made
+    message_id uuid        not null,  -- the same for every attempt, and for every webhook
+    topic      text        not null,
+    event_id   uuid,  -- what is told; null: data
+    data       json,
+    status     text        not null check (status in ('waiting', 'delivered', 'failed')),
+    next_at    timestamptz not null,  -- waiting: when it is tried, or when whoever tries it has lost it
+    claimed    boolean     not null default false,  -- somebody tries it
+    tries      integer     not null default 0,
+    earlier    integer     not null default 0,  -- of them, before it was redelivered
+    until      timestamptz not null,  -- a failure later than this is the last one
+    ended_at   timestamptz,
+    attempts   jsonb       not null default '[]',
+    primary key (webhook_id, id)
+) with (fillfactor = 50);
+create index webhook_deliveries_waiting on webhook_deliveries (webhook_id, next_at, id) where status = 'waiting';
+create index webhook_deliveries_failed on webhook_deliveries (webhook_id, id) where status = 'failed';
 
 -- Keys
 
@@ -344,7 +396,8 @@ create table program_revisions (
 create table program_live (
     only_row boolean primary key check (only_row),
     revision integer not null check (revision >= 0),  -- 0: nothing published yet
-    dated    integer not null default 0  -- the revision whose dates every customer's due_at knows
+    dated    integer not null default 0,  -- the revision whose dates every customer's due_at knows
+    sends    boolean not null default false  -- some webhook is enabled: what happens is put into the outbox
 );
 
 -- The one shared draft. The row stays when the draft is thrown away, so that a version never comes back.
@@ -437,3 +490,5 @@ grant select, insert, update on customers, api_keys, program_live, program_draft
 grant select, insert, update on program_counters, reward_codes, program_clock to troth_app;
 grant select, insert, update, delete on files, file_pieces, jobs, import_templates to troth_app;
 grant select, insert, update, delete on sources, source_counts, source_inbox, source_names, rejections to troth_app;
+-- What leaves.
+grant select, insert, update, delete on outbox, webhooks, webhook_deliveries to troth_app;
