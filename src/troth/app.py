@@ -22,6 +22,7 @@ from troth.api import (
     customers,
     docs,
     events,
+    exports,
     health,
     imports,
     orders,
@@ -32,6 +33,7 @@ from troth.api import (
 )
 from troth.api.auth import Access
 from troth.api.browsers import Browsers
+from troth.api.export_asked import Terms
 from troth.api.health import Readiness
 from troth.api.keys import open_secret
 from troth.api.metrics import Metrics
@@ -90,6 +92,7 @@ READS: Sequence[ControllerRouterHandler] = (
     *program_draft.HANDLERS,
     *program_items.HANDLERS,
     *codes.HANDLERS,
+    *exports.HANDLERS,
     *imports.HANDLERS,
 )
 OPERATIONS: Sequence[ControllerRouterHandler] = (
@@ -116,6 +119,7 @@ class Parts:
     reading: Reading
     readiness: Readiness
     imports: ImportDoor
+    export_terms: Terms
 
 
 @asynccontextmanager
@@ -152,6 +156,7 @@ def build_app(parts: Parts) -> ASGIApp:
             "access": parts.access,
             "database": parts.database,
             "events": door,
+            "export_terms": parts.export_terms,
             "metrics": parts.metrics,
             "mode": parts.mode,
             "reading": parts.reading,
@@ -219,6 +224,7 @@ def _parts(config: Config, engine: Engine) -> Parts:
         reading=Reading(database=database, vault=engine.vault, book_at=book_at),
         readiness=Readiness(probe),
         imports=_import_door(config, engine),
+        export_terms=Terms(keep_days=config.export_days, margin_seconds=config.export_margin_seconds),
     )
 
 

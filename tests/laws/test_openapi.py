@@ -65,7 +65,7 @@ def test_every_operation_says_what_it_is(path: str, method: str, operation: dict
     for status in successes:
         assert ("content" in operation["responses"][status]) == (status != "204")
     if method in {"post", "put", "patch"} and not path.endswith(
-        ("publish", "pause", "resume", "/imports/{import_id}/cancel")
+        ("publish", "pause", "resume", "/imports/{import_id}/cancel", "/exports/{export_id}/cancel")
     ):
         assert operation["requestBody"]["content"]
 
