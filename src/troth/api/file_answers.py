@@ -1,10 +1,12 @@
 """A stored file as an answer: sent a piece at a time, so that memory holds one piece however large the file is.
 
-Each piece is read when the one before it has been taken; no connection of the database is held meanwhile.
+Each piece is read when the one before it has been taken, and none for a client that has gone; no connection of the
+database is held meanwhile.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Self
 from urllib.parse import quote
@@ -26,10 +28,16 @@ class FileAnswer(ASGIResponse):
         return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self._headers()})
-        async for part in self._files.read(self._file):
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        leaving = asyncio.create_task(_leaving(receive))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self._headers()})
+            async for part in self._files.read(self._file):
+                if leaving.done():
+                    return
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            leaving.cancel()
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         file = self._file
@@ -44,3 +52,9 @@ class FileAnswer(ASGIResponse):
             (b"x-content-type-options", b"nosniff"),
             (b"cache-control", b"private, no-store"),
         ]
+
+
+async def _leaving(receive: Receive) -> None:
+    """Ends when the client has gone: servers take what is sent to nobody without a word."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
