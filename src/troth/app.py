@@ -22,6 +22,7 @@ from troth.api import (
     customers,
     docs,
     events,
+    exports,
     health,
     imports,
     orders,
@@ -36,6 +37,7 @@ from troth.api import (
 )
 from troth.api.auth import Access
 from troth.api.browsers import Browsers
+from troth.api.export_asked import Terms
 from troth.api.health import Readiness
 from troth.api.keys import open_secret
 from troth.api.metrics import Metrics
@@ -106,6 +108,7 @@ READS: Sequence[ControllerRouterHandler] = (
     *program_draft.HANDLERS,
     *program_items.HANDLERS,
     *codes.HANDLERS,
+    *exports.HANDLERS,
     *imports.HANDLERS,
     *sources.HANDLERS,
     *rejections.HANDLERS,
@@ -138,6 +141,8 @@ class Parts:
     imports: ImportDoor
     sources: Sources
     refusals: Refusals
+    webhooks: Permitted
+    export_terms: Terms
 
     @property
     def source_door(self) -> SourceDoor:
@@ -148,8 +153,6 @@ class Parts:
             inbox=Inbox(database=self.database, vault=self.reading.vault),
             metrics=self.metrics,
         )
-
-    webhooks: Permitted
 
 
 @asynccontextmanager
@@ -191,6 +194,7 @@ def build_app(parts: Parts) -> ASGIApp:
             "access": parts.access,
             "database": parts.database,
             "events": door,
+            "export_terms": parts.export_terms,
             "metrics": parts.metrics,
             "mode": parts.mode,
             "reading": parts.reading,
@@ -269,6 +273,7 @@ def _parts(config: Config, engine: Engine) -> Parts:
         sources=Sources(database, engine.vault),
         refusals=refusals,
         webhooks=Permitted(private=config.webhooks_private, plain=config.webhooks_private or mode == "development"),
+        export_terms=Terms(keep_days=config.export_days, margin_seconds=config.export_margin_seconds),
     )
 
 

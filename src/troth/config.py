@@ -142,6 +142,12 @@ class Config:
     webhooks_private: bool = field(
         default=False, metadata=_variable("TROTH_WEBHOOKS_PRIVATE", read_switch)
     )  # webhooks may be at private, loopback and link-local addresses, and in production without https
+    export_days: int = field(
+        default=7, metadata=_variable("TROTH_EXPORT_DAYS", whole(1, 365))
+    )  # how long the file of an export can be downloaded
+    export_margin_seconds: int = field(
+        default=120, metadata=_variable("TROTH_EXPORT_MARGIN_SECONDS", whole(0, 3_600))
+    )  # exports read events recorded up to so long ago: none under way can come in before those
     statement_seconds: int = field(
         default=30, metadata=_variable("TROTH_STATEMENT_SECONDS", whole(1, 3_600))
     )  # bound of one statement of a request

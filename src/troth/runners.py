@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from troth.core.program import Program
 from troth.engine import Engine
 from troth.entry.import_job import Importer, run_import
+from troth.exporting.run import export
 from troth.store.files import FileStore
 from troth.store.jobs import Ending, JobKind, Lease
 
@@ -26,4 +27,4 @@ async def _import(engine: Engine, lease: Lease) -> Ending | None:
     return await run_import(importer, lease)
 
 
-RUNNERS: Mapping[JobKind, Runner] = {"import": _import}
+RUNNERS: Mapping[JobKind, Runner] = {"import": _import, "export": export}

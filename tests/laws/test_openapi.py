@@ -60,6 +60,7 @@ _WITHOUT_BODY = (
     "pause",
     "resume",
     "/imports/{import_id}/cancel",
+    "/exports/{export_id}/cancel",
     "{rejection_id}/replay",
     "redeliver",
     "{webhook}/test",

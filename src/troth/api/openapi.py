@@ -154,7 +154,7 @@ def _complete(operation: Described, found: Documented, schemas: Mapping[object, 
 def _answer(status: int, kind: object, schemas: Mapping[object, object]) -> Described:
     described: Described = {"description": HTTPStatus(status).phrase}
     if kind is not None:
-        media_type = "text/plain" if kind is str else _JSON
+        media_type = "text/plain" if kind is str else "application/octet-stream" if kind is bytes else _JSON
         described["content"] = {media_type: {"schema": schemas[kind]}}
     return described
 

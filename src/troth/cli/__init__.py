@@ -24,6 +24,7 @@ COMMANDS = {  # name → where it is; loaded when it is called, so that no comma
     "keys": "troth.cli.keys:keys",
     "program": "troth.cli.program:program",
     "import": "troth.cli.import_file:import_command",
+    "export": "troth.cli.export_file:export_command",
     "clock": "troth.cli.clock:clock",
     "demo": "troth.cli.demo:demo",
     "verify": "troth.cli.proof:verify",

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from troth.api.export_columns import RECORDED_NAMES
 from troth.core.coercion import Problem
 from troth.core.ids import mark_of
 from troth.core.program import Program
@@ -140,7 +141,10 @@ def read_targets(texts: Sequence[str]) -> dict[str, str]:
 
 
 def targets_of(names: Sequence[str], reading: Reading) -> list[str]:
-    """The target of each column: as mapped, else by its name; what is no field of an event is a property."""
+    """The target of each column: as mapped, else by its name; what is no field of an event is a property.
+
+    What an export tells of what Troth recorded (`troth_id`, …) is none, so that it can be imported again.
+    """
     unknown = [column for column in reading.targets if column not in names]
     if unknown:
         raise MappingError(f"there is no column '{unknown[0]}'; there are: {', '.join(names)}")
@@ -193,4 +197,6 @@ def _is_target(text: str) -> bool:
 
 
 def _target(name: str, fields: Sequence[str]) -> str:
+    if name in RECORDED_NAMES:
+        return LEFT_OUT
     return name if name in fields or name.startswith(PROPERTY) else PROPERTY + name

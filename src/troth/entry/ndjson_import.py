@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from troth import limits
+from troth.api.export_columns import RECORDED_NAMES
 from troth.core.coercion import Problem
 from troth.entry.import_file import ImportFile, UnreadableFileError
 from troth.entry.import_rows import (
@@ -145,6 +146,8 @@ class NdjsonRows:
         return fields
 
     def _target(self, name: str, members: Fields, *, is_flat: bool) -> str:
+        if name in RECORDED_NAMES:
+            return LEFT_OUT
         synonym = self._reading.synonyms.get(name)
         if synonym is not None and synonym not in members:
             return synonym

@@ -83,7 +83,7 @@ async def chosen_events(
 
 async def customer_page(connection: Connection, prefix: str, *, after: str, size: int) -> list[CustomerKey]:
     """At most `size` customers whose external id begins with `prefix`, by code point, after `after`."""
-    rows = await connection.fetch(SQL["customer_page"], after, prefix, _end_of(prefix), size)
+    rows = await connection.fetch(SQL["customer_page"], after, prefix, end_of(prefix), size)
     return [CustomerKey(*row) for row in rows]
 
 
@@ -91,7 +91,7 @@ def _columns(filters: Filters) -> tuple[object, ...]:
     return msgspec.structs.astuple(filters)
 
 
-def _end_of(prefix: str) -> str | None:
+def end_of(prefix: str) -> str | None:
     """The first text, by code point, that no longer begins with `prefix`; None when there is none."""
     while prefix and ord(prefix[-1]) == 0x10FFFF:
         prefix = prefix[:-1]

@@ -80,13 +80,13 @@ async def redemption_page(
 async def order_state(connection: Connection, bucket: int, customer_id: UUID, key: UUID) -> Order | None:
     """What has happened to an order since its opening event `key`; None: nothing."""
     row = await connection.fetchrow(SQL["order"], bucket, customer_id, key)
-    return _order(row).state if row is not None else None
+    return order_row(row).state if row is not None else None
 
 
 async def order_page(connection: Connection, customer: CustomerKey, *, before: UUID, size: int) -> list[OrderRow]:
     """At most `size` orders opened before the event `before`, newest first."""
     rows = await connection.fetch(SQL["order_page"], customer.bucket, customer.id, before, size)
-    return [_order(row) for row in rows]
+    return [order_row(row) for row in rows]
 
 
 async def order_events(
@@ -125,7 +125,7 @@ def _lot(row: asyncpg.Record) -> Lot:
     return Lot(order=order, rules=tuple(rules or ()), **fields)
 
 
-def _order(row: asyncpg.Record) -> OrderRow:
+def order_row(row: asyncpg.Record) -> OrderRow:
     return OrderRow(id=row["id"], state=_read(row["state"], Order) if row["state"] is not None else None)
 
 

@@ -1,0 +1,1 @@
+"""EXPORTS: recorded data → files in open formats, page by page, as jobs."""
