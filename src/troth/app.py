@@ -47,6 +47,7 @@ from troth.embedded.access import DatabaseAccess
 from troth.engine import Engine, running_engine
 from troth.entry import adjustments, bulk, commands, redemptions, replays, reservations, tier_command
 from troth.entry import events as doors
+from troth.entry.antavo import door as antavo
 from troth.entry.doorway import Doorway
 from troth.entry.events import EventDoor, Pipeline
 from troth.entry.refusals import Refusals
@@ -71,6 +72,7 @@ DOORS: Sequence[ControllerRouterHandler] = (
     *redemptions.HANDLERS,
     *tier_command.HANDLERS,
     *replays.HANDLERS,
+    *antavo.HANDLERS,
 )
 READS: Sequence[ControllerRouterHandler] = (
     *events.HANDLERS,

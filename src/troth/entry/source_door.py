@@ -68,6 +68,10 @@ class SourceDoor:
             total += len(waiting)
         return total
 
+    def refuse(self, source: Source, delivery: Delivery, outcome: Rejected) -> None:
+        """Something that the door itself refuses: kept, and counted."""
+        self._note(source, [delivery], [outcome], received=1)
+
     def count_unreadable(self, source: Source, problems: Sequence[Problem], text: str | None = None) -> None:
         """Something that came with a sound secret but cannot be read: kept, and counted as refused."""
         refusal = Refusal(problems=tuple(problems), raw=None, text=text)
