@@ -66,6 +66,7 @@ from troth.entry import (
 )
 from troth.entry import events as doors
 from troth.entry import imports as import_door
+from troth.entry.antavo import door as antavo
 from troth.entry.doorway import Doorway
 from troth.entry.events import EventDoor, Pipeline
 from troth.entry.imports import ImportDoor
@@ -98,6 +99,7 @@ DOORS: Sequence[ControllerRouterHandler] = (
     *import_templates.HANDLERS,
     *replays.HANDLERS,
     *segment.HANDLERS,
+    *antavo.HANDLERS,
 )
 READS: Sequence[ControllerRouterHandler] = (
     *events.HANDLERS,

@@ -189,6 +189,7 @@ SOURCE_ERRORS = 20  # newest ones, kept per source
 SOURCE_OVERLAP_SECONDS = 30 * 86_400  # how long the secrets before a rotation may still be accepted
 SOURCE_INBOX_ITEMS = 20_000  # that wait in one source
 SOURCE_INBOX_DAYS = 30  # and so long
+ANTAVO_OFFSET = 10_000  # rows of a history that `offset` may skip; links lead on
 
 # Rejections
 REJECTION_DAYS = 30
