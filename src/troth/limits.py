@@ -131,6 +131,7 @@ SOURCE_ERRORS = 20  # newest ones, kept per source
 SOURCE_OVERLAP_SECONDS = 30 * 86_400  # how long the secrets before a rotation may still be accepted
 SOURCE_INBOX_ITEMS = 20_000  # that wait in one source
 SOURCE_INBOX_DAYS = 30  # and so long
+SOURCE_INBOX_BYTES = 64 << 10  # of one of them; what is larger is refused
 
 # Rejections
 REJECTION_DAYS = 30
