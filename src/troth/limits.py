@@ -190,6 +190,7 @@ SOURCE_OVERLAP_SECONDS = 30 * 86_400  # how long the secrets before a rotation m
 SOURCE_INBOX_ITEMS = 20_000  # that wait in one source
 SOURCE_INBOX_DAYS = 30  # and so long
 ANTAVO_OFFSET = 10_000  # rows of a history that `offset` may skip; links lead on
+SOURCE_INBOX_BYTES = 64 << 10  # of one of them; what is larger is refused
 
 # Rejections
 REJECTION_DAYS = 30

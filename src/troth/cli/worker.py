@@ -19,7 +19,7 @@ from troth.config import Config, read_config
 from troth.engine import Engine
 from troth.jobs import running_jobs
 from troth.pipeline.settle import revisit
-from troth.worker import delivering, settling
+from troth.worker import delivering, expiring, settling
 
 
 @click.command()
@@ -38,7 +38,7 @@ async def _work(config: Config, *, once: bool) -> None:
         stopped = asyncio.Event()
         with stopping_by_signal(stopped.set):
             jobs = running_jobs(engine) if config.runs_jobs else nullcontext()
-            async with settling(engine), delivering(engine, config), jobs:
+            async with settling(engine), expiring(engine.database), delivering(engine, config), jobs:
                 click.echo("Troth applies what falls due, runs jobs and delivers to webhooks; Ctrl-C stops it.")
                 await stopped.wait()
 
