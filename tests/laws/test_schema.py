@@ -1,4 +1,4 @@
-"""The two schema files are what all migrations together make: one database of each, and no difference of their dumps."""
+"""The schema files are what all migrations together make: one database of each, and no difference in their dumps."""
 
 from __future__ import annotations
 
