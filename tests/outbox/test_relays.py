@@ -10,7 +10,7 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
@@ -20,8 +20,10 @@ from tests.outbox.conftest import Desk, Hooked, relaying
 from tests.outbox.receiver import Got, Receiver, hang, receiving
 from tests.serving import MASTER_KEY
 from troth import limits
+from troth.core.ids import read_id
 from troth.embedded.access import DatabaseAccess
 from troth.outbox.relay import Relay
+from troth.store import deliveries
 
 TOPICS = ["event.recorded"]
 GUARD_SECONDS = 120  # against a test that never ends; no measure of speed
@@ -53,6 +55,25 @@ async def test_two_relays_share_the_work_without_doubling_it(desk: Desk, second:
     assert (len(messages), set(messages.values())) == (2 * limits.OUTBOX_CLAIMED, {1})
     assert (await desk.show(webhook))["delivered"] == 2 * limits.OUTBOX_CLAIMED
     assert await desk.count("outbox") == 0
+
+
+async def test_who_claims_while_another_one_does_gets_others(desk: Desk) -> None:
+    webhook = await desk.add("http://127.0.0.1:9/", topics=TOPICS)
+    key = read_id("whk", webhook["id"])
+    assert key is not None
+    for _ in range(15):
+        await desk.served.post(f"/v1/webhooks/{webhook['id']}/test")
+    now, pool = datetime.now(UTC), desk.relay.office.database.pool
+    later = now + timedelta(seconds=60)
+    async with asyncio.timeout(GUARD_SECONDS), pool.acquire() as one, pool.acquire() as other, one.transaction():
+        first = await deliveries.claim(one, key, 10, now=now, lease_until=later)
+        second = await deliveries.claim(other, key, 10, now=now, lease_until=later)
+    assert (len(first), len(second)) == (10, 5)
+    assert {item.id for item in first}.isdisjoint(item.id for item in second)
+    async with pool.acquire() as one:
+        assert await deliveries.claim(one, key, 10, now=now, lease_until=later) == []
+        again = await deliveries.claim(one, key, 20, now=later, lease_until=later + timedelta(seconds=60))
+    assert {item.tries for item in again} == {2}, "when the leases are over they are anybody's"
 
 
 @contextmanager
