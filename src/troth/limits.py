@@ -91,13 +91,13 @@ JOB_LEASE_SECONDS = 15  # after which the job of a process that is gone is anybo
 JOB_ATTEMPTS = 5  # without a checkpoint between them; then the job has failed
 
 # Exports
-EXPORT_PAGE_ROWS = 200  # read at once
+EXPORT_PAGE_ROWS = 100  # read at once; between two pages live events have their turn
 EXPORT_FLUSH_BYTES = 4 << 20  # encoded bytes that wait to be stored
 EXPORT_FLUSH_SECONDS = 2.0  # after which they are stored though they are fewer
 EXPORT_GROUP_ROWS = 20_000  # of one row group of a Parquet file
 EXPORT_GROUP_CHARACTERS = 16 << 20  # a row group ends with the row that passes it
 EXPORT_BYTES = 64 << 30  # of one file
-EXPORT_IDS = 10_000  # named by one export
+EXPORT_IDS = 1_000  # named by one export
 EXPORT_COLUMNS = 300
 EXPORTS_WAITING = 100  # beyond it 503 with Retry-After
 

@@ -59,6 +59,7 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 _NOTHING = Personal()
+_read_exact = json.JSONDecoder(parse_float=Decimal).decode  # made once: json.loads makes one for each call
 
 
 async def fetch_events(connection: Connection, vault: Vault, ids: Iterable[UUID]) -> dict[UUID, StoredEvent]:
@@ -106,8 +107,8 @@ def _stored(
         record=_record(
             row, (external_id, personal.reference), own, tuple(_show(effect, postings) for effect in caused)
         ),
-        properties=json.loads(row["properties"], parse_float=Decimal),
-        inputs=None if inputs is None else json.loads(inputs, parse_float=Decimal),
+        properties=_read_exact(row["properties"]),
+        inputs=None if inputs is None else _read_exact(inputs),
         personal=personal,
         source=row["source"],
         source_detail=row["source_detail"],
