@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from troth import limits
-from troth.api.events import find_customer
 from troth.api.export_columns import PROPERTY
 from troth.api.export_progress import Place
 from troth.core.coercion import parse_moment
 from troth.core.ids import ReferenceKind, read_id, recorded_at, reference_hash
 from troth.core.program.builtin_types import SYSTEM_TYPES, UNAVAILABLE_TYPES
-from troth.exporting.pages import Ground, Key, Page, Row, Walk
+from troth.exporting.pages import Ground, Key, Page, Row, Walk, way
 from troth.exporting.property_columns import part_properties
 from troth.store.batch import claimed
 from troth.store.events import StoredEvent, fetch_events
@@ -44,13 +43,10 @@ class EventRows:
         self._walk = Walk(ground=ground)
 
     async def first(self) -> Place | None:
-        wanted, connection = self._ground.asked.filter, self._ground.connection
-        if wanted.customer is not None:
-            self._customer = await find_customer(connection, wanted.customer)
-            if self._customer is None:
-                return None
-            bucket = self._customer.bucket
-            self._walk = Walk(ground=self._ground, buckets=range(bucket, bucket + 1))
+        found = await way(self._ground)
+        if found is None:
+            return None
+        self._walk, self._customer = found
         self._chosen = await self._named()
         return Place(bucket=0 if self._chosen is not None else self._walk.buckets.start)
 
@@ -108,16 +104,11 @@ class EventRows:
         return is_importable or not self._ground.asked.filter.importable
 
     def _row(self, stored: StoredEvent) -> Row:
-        personal = self._ground.asked.personal
-        properties = {**stored.properties, **stored.personal.properties} if personal else stored.properties
-        return event_row(stored) | (
-            part_properties(properties, self._flat) if self._is_flat else {"properties": properties}
-        )
-
-    @property
-    def _is_flat(self) -> bool:
-        """Whether properties may have columns of their own, chosen or not."""
-        return bool(self._flat)
+        properties: dict[str, object] = stored.properties
+        if self._ground.asked.personal:
+            properties = {**properties, **stored.personal.properties}
+        parted = part_properties(properties, self._flat) if self._flat else {"properties": properties}
+        return event_row(stored) | parted
 
 
 def event_row(stored: StoredEvent) -> dict[str, object]:

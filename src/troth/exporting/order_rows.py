@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from troth.api.events import find_customer
 from troth.api.export_progress import Place
 from troth.api.order_wire import OrderItem, order_id_of, order_item
 from troth.api.profiles import as_of, now_of
@@ -16,7 +15,7 @@ from troth.core.coercion import parse_moment
 from troth.core.order_state import Order
 from troth.core.rules import RuleBook
 from troth.exporting.customer_rows import is_within
-from troth.exporting.pages import Ground, Key, Page, Row, Walk
+from troth.exporting.pages import Ground, Key, Page, Row, Walk, way
 from troth.store.batch import read
 from troth.store.events import StoredEvent, fetch_events
 from troth.store.export_reads import FIRST, LAST, Cut, OwnedOrder, order_page
@@ -33,13 +32,10 @@ class OrderRows:
         self._walk = Walk(ground=ground)
 
     async def first(self) -> Place | None:
-        name = self._ground.asked.filter.customer
-        if name is not None:
-            self._customer = await find_customer(self._ground.connection, name)
-            if self._customer is None:
-                return None
-            bucket = self._customer.bucket
-            self._walk = Walk(ground=self._ground, buckets=range(bucket, bucket + 1))
+        found = await way(self._ground)
+        if found is None:
+            return None
+        self._walk, self._customer = found
         return Place(bucket=self._walk.buckets.start)
 
     async def page(self, place: Place) -> Page:

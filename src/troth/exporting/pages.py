@@ -14,12 +14,14 @@ from uuid import UUID
 import msgspec
 
 from troth import limits
+from troth.api.events import find_customer
 from troth.api.export_asked import Asked
 from troth.api.export_progress import Place
 from troth.api.reading import Reading
 from troth.core.ids import first_id_at
 from troth.store.export_reads import Cut
 from troth.store.pool import Connection
+from troth.store.reads import CustomerKey
 
 T = TypeVar("T")
 Row = Mapping[str, object]  # column → value; a column that is absent is empty
@@ -85,3 +87,14 @@ class Walk:
 
     def percent(self, place: Place) -> int:
         return 100 * (place.bucket - self.buckets.start) // len(self.buckets)
+
+
+async def way(ground: Ground) -> tuple[Walk, CustomerKey | None] | None:
+    """Through all buckets, or through that of the customer who is asked for; None: nobody is called so."""
+    name = ground.asked.filter.customer
+    if name is None:
+        return Walk(ground=ground), None
+    customer = await find_customer(ground.connection, name)
+    if customer is None:
+        return None
+    return Walk(ground=ground, buckets=range(customer.bucket, customer.bucket + 1)), customer

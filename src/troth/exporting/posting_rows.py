@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from troth.api.events import find_customer
 from troth.api.export_progress import Place
 from troth.core.ids import recorded_at, show_id
-from troth.exporting.pages import Ground, Key, Page, Row, Walk
+from troth.exporting.pages import Ground, Key, Page, Row, Walk, way
 from troth.store.export_reads import (
     FIRST,
     Cut,
@@ -39,13 +38,10 @@ class PostingRows:
         self._walk = Walk(ground=ground)
 
     async def first(self) -> Place | None:
-        name = self._ground.asked.filter.customer
-        if name is not None:
-            self._customer = await find_customer(self._ground.connection, name)
-            if self._customer is None:
-                return None
-            bucket = self._customer.bucket
-            self._walk = Walk(ground=self._ground, buckets=range(bucket, bucket + 1))
+        found = await way(self._ground)
+        if found is None:
+            return None
+        self._walk, self._customer = found
         return Place(bucket=self._walk.buckets.start)
 
     async def page(self, place: Place) -> Page:
