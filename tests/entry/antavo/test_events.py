@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime
 
@@ -76,6 +77,21 @@ async def test_a_transaction_happens_once(shop: Shop) -> None:
     await shop.done("ada", "checkout_accept", {"transaction_id": "T-1"})
     assert error_in(await shop.send("ada", "checkout_accept", {"transaction_id": "T-1"}))[2] == 5003
     assert await points_of(shop.server, "ada") == 40
+
+
+async def test_a_race_for_a_transaction_is_won_once(shop: Shop) -> None:
+    bought = {"transaction_id": "T-1", "total": 10}
+    answers = await asyncio.gather(*(shop.send("ada", "checkout", bought) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 7
+    assert {error_in(answer)[2] for answer in answers if answer.status_code == 400} == {5003}
+    assert await points_of(shop.server, "ada") == 10
+
+
+async def test_a_transaction_known_from_another_door_is_known(shop: Shop) -> None:
+    bought = {"transaction_id": "T-1", "total": "10.00"}
+    event = {"customer": "ada", "type": "checkout", "reference": "mine", "properties": bought}
+    assert (await shop.server.post("/v1/events", event)).status_code == 201
+    assert error_in(await shop.send("ada", "checkout", bought))[2] == 5003
 
 
 async def test_parts_of_a_transaction_come_back_one_by_one(shop: Shop) -> None:
