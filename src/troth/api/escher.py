@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import NamedTuple
@@ -150,11 +150,6 @@ def canonical_query(query: str) -> str:
 def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     """Headers as ASGI has them → as `Received` has them."""
     return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw]
-
-
-def header_in(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
-    value = headers.get(name)
-    return value.decode("latin-1") if value is not None else None
 
 
 def _encoded(text: str) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime
-
-import pytest
 
 from tests.api.test_rejections import rejections
 from tests.entry.antavo.calling import Shop, error_in, open_shop
@@ -78,6 +77,21 @@ async def test_a_transaction_happens_once(shop: Shop) -> None:
     assert await points_of(shop.server, "ada") == 40
 
 
+async def test_a_race_for_a_transaction_is_won_once(shop: Shop) -> None:
+    bought = {"transaction_id": "T-1", "total": 10}
+    answers = await asyncio.gather(*(shop.send("ada", "checkout", bought) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 7
+    assert {error_in(answer)[2] for answer in answers if answer.status_code == 400} == {5003}
+    assert await points_of(shop.server, "ada") == 10
+
+
+async def test_a_transaction_known_from_another_door_is_known(shop: Shop) -> None:
+    bought = {"transaction_id": "T-1", "total": "10.00"}
+    event = {"customer": "ada", "type": "checkout", "reference": "mine", "properties": bought}
+    assert (await shop.server.post("/v1/events", event)).status_code == 201
+    assert error_in(await shop.send("ada", "checkout", bought))[2] == 5003
+
+
 async def test_parts_of_a_transaction_come_back_one_by_one(shop: Shop) -> None:
     items = [{"product_id": "mug", "quantity": 3, "price": 10}]
     await shop.done("ada", "checkout", {"transaction_id": "T-1", "total": 30, "items": items})
@@ -117,35 +131,34 @@ async def test_joining_is_told_once_and_seals_what_is_personal(shop: Shop) -> No
     assert (await shop.server.get("/v1/customers/ada")).json()["tags"] == ["vip"]
 
 
-@pytest.mark.parametrize(
-    ("event", "expected"),
-    [
-        ({"action": "login"}, (400, "BadRequestException", 113401)),
-        ({"customer": "ada"}, (400, "BadRequestException", 113401)),
-        ({"customer": "", "action": "login"}, (400, "BadRequestException", 113401)),
-        ({"customer": "ada", "action": "checkout", "data": {"total": 1}}, (400, "BadRequestException", 113401)),
-        ({"customer": "ada", "action": "checkout_accept", "data": []}, (400, "BadRequestException", 113401)),
-        ({"customer": "ada", "action": "point_add"}, (400, "BadRequestException", 113401)),
-        ({"customer": "ada", "action": "point_sub", "data": {"points": 9}}, (400, "BadRequestException", 110003)),
-        ({"customer": "ada", "action": "no_such"}, (400, "BadRequestException", 0)),
-        ({"customer": "ada", "action": "points_expired"}, (400, "BadRequestException", 0)),
-        ({"customer": "ada", "action": ["login"]}, (400, "BadRequestException", 0)),
-        ({"customer": {}, "action": "login"}, (400, "BadRequestException", 0)),
-        ({"customer": "ada", "action": "login", "data": "x"}, (400, "BadRequestException", 0)),
-        ({"customer": "ada", "action": "login", "account": "stamps"}, (404, "NotFoundException", 0)),
-        ({"customer": "ada", "action": "login", "data": {"effective_timestamp": "x"}}, (400, "BadRequestException", 0)),
-        (
-            {"customer": "ada", "action": "login", "data": {"effective_timestamp": "1e99"}},
-            (400, "BadRequestException", 0),
-        ),
-    ],
-)
-async def test_what_is_wrong_is_said_by_number_kept_and_counted(
-    shop: Shop, event: dict[str, object], expected: tuple[int, str, int]
-) -> None:
-    answer = await shop.server.post(f"/events?api_key={shop.key}", event, key=None)
-    assert error_in(answer) == expected, answer.text
-    assert await counters(shop.server, "my-antavo") == {"received": 1, "refused": 1}
+BAD, NUMBERLESS = "BadRequestException", (400, "BadRequestException", 0)
+WRONG: list[tuple[dict[str, object], tuple[int, str, int]]] = [
+    ({"action": "login"}, (400, BAD, 113401)),
+    ({"customer": "ada"}, (400, BAD, 113401)),
+    ({"customer": "", "action": "login"}, (400, BAD, 113401)),
+    ({"customer": "ada", "action": "checkout", "data": {"total": 1}}, (400, BAD, 113401)),
+    ({"customer": "ada", "action": "checkout_accept", "data": []}, (400, BAD, 113401)),
+    ({"customer": "ada", "action": "point_add"}, (400, BAD, 113401)),
+    ({"customer": "ada", "action": "point_sub", "data": {"points": 9}}, (400, BAD, 110003)),
+    ({"customer": "ada", "action": "no_such"}, NUMBERLESS),
+    ({"customer": "ada", "action": "points_expired"}, NUMBERLESS),
+    ({"customer": "ada", "action": ["login"]}, NUMBERLESS),
+    ({"customer": {}, "action": "login"}, NUMBERLESS),
+    ({"customer": "ada", "action": "login", "data": "x"}, NUMBERLESS),
+    ({"customer": "ada", "action": "login", "account": "stamps"}, (404, "NotFoundException", 0)),
+    ({"customer": "ada", "action": "login", "data": {"effective_timestamp": "x"}}, NUMBERLESS),
+    (
+        {"customer": "ada", "action": "login", "data": {"effective_timestamp": "1e99"}},
+        NUMBERLESS,
+    ),
+]
+
+
+async def test_what_is_wrong_is_said_by_number_and_counted(shop: Shop) -> None:
+    for event, expected in WRONG:
+        answer = await shop.server.post(f"/events?api_key={shop.key}", event, key=None)
+        assert error_in(answer) == expected, (event, answer.text)
+    assert await counters(shop.server, "my-antavo") == {"received": len(WRONG), "refused": len(WRONG)}
 
 
 async def test_what_is_refused_can_be_read_and_sent_again(shop: Shop) -> None:
@@ -199,13 +212,14 @@ FORMS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("body", "media_type"), FORMS)
-async def test_bodies_come_in_several_forms(shop: Shop, body: str, media_type: str) -> None:
-    headers = {"Content-Type": media_type}
-    answer = await shop.server.post(f"/events?api_key={shop.key}", body.encode(), key=None, headers=headers)
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["spendable"] == 12
-    assert (await shop.server.get("/v1/orders/7")).status_code == 200
+async def test_bodies_come_in_several_forms(shop: Shop) -> None:
+    for number, (body, media_type) in enumerate(FORMS):
+        headers = {"Content-Type": media_type}
+        body = body.replace("7", f"T{number}")
+        answer = await shop.server.post(f"/events?api_key={shop.key}", body.encode(), key=None, headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["spendable"] == 12 * (number + 1)
+        assert (await shop.server.get(f"/v1/orders/T{number}")).status_code == 200
 
 
 async def test_a_customer_is_shown_as_of_now(shop: Shop) -> None:

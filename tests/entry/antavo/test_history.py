@@ -111,20 +111,20 @@ async def test_a_history_is_narrowed(shop: Shop) -> None:
     assert told((await shop.server.client.get(page["next"])).json()) == [1]
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
-        {"limit": "0"},
-        {"limit": str(limits.PAGE_ITEMS_MAX + 1)},
-        {"limit": "ten"},
-        {"offset": str(limits.ANTAVO_OFFSET + 1)},
-        {"offset": "-1"},
-        {"before": "²"},
-        {"order": "upwards"},
-        {"action": "a\0"},
-        {"date.lt": "yesterday"},
-    ],
-)
-async def test_bad_parameters_are_refused(shop: Shop, params: dict[str, str]) -> None:
+WRONG: list[dict[str, str]] = [
+    {"limit": "0"},
+    {"limit": str(limits.PAGE_ITEMS_MAX + 1)},
+    {"limit": "ten"},
+    {"offset": str(limits.ANTAVO_OFFSET + 1)},
+    {"offset": "-1"},
+    {"before": "²"},
+    {"order": "upwards"},
+    {"action": "a\0"},
+    {"date.lt": "yesterday"},
+]
+
+
+async def test_bad_parameters_are_refused(shop: Shop) -> None:
     await shop.done("ada", "login")
-    assert error_in(await shop.get("/customers/ada/events", **params))[0::2] == (400, 0)
+    for params in WRONG:
+        assert error_in(await shop.get("/customers/ada/events", **params))[0::2] == (400, 0), params

@@ -113,9 +113,8 @@ class Recording:
     async def _opted_in(self, customers: set[str]) -> set[str]:
         mapping = self.mapper.mapping_of(OPT_IN)
         type_id = mapping.type if mapping is not None else OPT_IN
-        storable = [customer for customer in customers if "\0" not in customer and customer.isprintable()]
         async with self.database.pool.acquire() as connection:
-            rows = (await read(connection, storable)).rows if storable else {}
+            rows = (await read(connection, sorted(customers))).rows
         return {customer for customer, row in rows.items() if row.state.counts.get(type_id)}
 
 
