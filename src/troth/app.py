@@ -45,10 +45,21 @@ from troth.config import Config
 from troth.core.rules import RuleBook
 from troth.embedded.access import DatabaseAccess
 from troth.engine import Engine, running_engine
-from troth.entry import adjustments, bulk, commands, redemptions, replays, reservations, tier_command
+from troth.entry import (
+    adjustments,
+    bulk,
+    commands,
+    hook_looks,
+    hooks,
+    redemptions,
+    replays,
+    reservations,
+    tier_command,
+)
 from troth.entry import events as doors
 from troth.entry.doorway import Doorway
 from troth.entry.events import EventDoor, Pipeline
+from troth.entry.hook_payloads import Payloads
 from troth.entry.refusals import Refusals
 from troth.entry.source_door import SourceDoor
 from troth.entry.source_inbox import Inbox
@@ -71,6 +82,8 @@ DOORS: Sequence[ControllerRouterHandler] = (
     *redemptions.HANDLERS,
     *tier_command.HANDLERS,
     *replays.HANDLERS,
+    *hooks.HANDLERS,
+    *hook_looks.HANDLERS,
 )
 READS: Sequence[ControllerRouterHandler] = (
     *events.HANDLERS,
@@ -109,6 +122,7 @@ class Parts:
     readiness: Readiness
     sources: Sources
     refusals: Refusals
+    payloads: Payloads
 
     @property
     def source_door(self) -> SourceDoor:
@@ -140,7 +154,9 @@ async def running_app(
         ) as engine:
             parts = _parts(config.mode, engine)
             async with AsyncExitStack() as stack:
-                await stack.enter_async_context(keeping((parts.sources.flush, parts.refusals.flush)))
+                await stack.enter_async_context(
+                    keeping((parts.sources.flush, parts.refusals.flush, parts.payloads.flush))
+                )
                 if config.settles:
                     await stack.enter_async_context(settling(engine))
                     await stack.enter_async_context(expiring(database))
@@ -163,6 +179,7 @@ def build_app(parts: Parts) -> ASGIApp:
             "source_door": parts.source_door,
             "sources": parts.sources,
             "openapi": openapi_document,
+            "payloads": parts.payloads,
         }
     )
     return Observed(Browsers(Doorway(_litestar(state), door)), parts.metrics)
@@ -225,6 +242,7 @@ def _parts(mode: Mode, engine: Engine) -> Parts:
         readiness=Readiness(probe),
         sources=Sources(database, engine.vault),
         refusals=refusals,
+        payloads=Payloads(database, engine.vault),
     )
 
 

@@ -78,7 +78,7 @@ async def test_what_waits_is_taken_out_once(served: Served) -> None:
     await make_source(served, "segment")
     async with door_of(served, "my-segment", "segment") as (door, source):
         items = [item("visitor", "r1"), item("visitor", "r2"), item("other", "r3"), item("visitor", "r1")]
-        assert await door.inbox.put(source.id, items, days=1) == [True] * 4
+        assert await door.inbox.put(source.id, items, days=1) == ["put", "put", "put", "held"]
         door.sources.count(source.id, received=3, waiting=3)
         shown = (await served.get("/v1/sources/my-segment/inbox?limit=2")).json()
         more = (await served.get(f"/v1/sources/my-segment/inbox?limit=2&cursor={shown['next']}")).json()
@@ -121,8 +121,8 @@ async def test_an_inbox_is_bounded(served: Served) -> None:
         )
     async with door_of(served, "my-segment", "segment") as (door, source):
         put = await door.inbox.put(source.id, [item("a", "r1"), item("a", "r2")], days=1)
-        assert put == [True, False]
-        assert await door.inbox.put(source.id, [item("a", "r1")], days=1) == [True]  # it waits already
+        assert put == ["put", "full"]
+        assert await door.inbox.put(source.id, [item("a", "r1")], days=1) == ["held"]  # it waits already
 
 
 async def test_what_waits_in_vain_is_dropped_and_counted(served: Served) -> None:

@@ -53,7 +53,7 @@ def first_id_at(moment: datetime) -> UUID:
     return UUID(int=((moment - EPOCH) // _MILLISECOND) << 80)
 
 
-IdKind = Literal["evt", "cus", "res", "rdm", "rej", "inb"]
+IdKind = Literal["evt", "cus", "res", "rdm", "rej", "inb", "pld"]
 
 
 def show_id(kind: IdKind, value: UUID) -> str:

@@ -15,18 +15,20 @@ import msgspec
 from litestar import Request
 from litestar.datastructures import State
 
+from troth import limits
 from troth.api.metrics import Metrics
 from troth.api.source_registry import Source, Sources
 from troth.core.coercion import Problem
 from troth.core.sources.kinds import KINDS
 from troth.entry.events import outcome_name
 from troth.entry.refusals import Refusal, Refusals, clear_type
-from troth.entry.source_inbox import Inbox, Waiting
+from troth.entry.source_inbox import Inbox, Item, Waiting
 from troth.pipeline.outcome import Conflict, Outcome, RawEvent, Rejected
 from troth.store.sources import SourceError
 
 _NUMBERS = {"created": "accepted", "duplicate": "duplicates", "rejected": "refused", "conflict": "refused"}
 _NO_SCOPES: frozenset[str] = frozenset()
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Pipeline(Protocol):
@@ -67,6 +69,31 @@ class SourceDoor:
                 self._note(source, deliveries, outcomes, waiting=-taken)
             total += len(waiting)
         return total
+
+    async def record_or_wait(self, source: Source, delivery: Delivery, key: str) -> Outcome | None:
+        """Record an event that belongs to its order's customer; while the order is not open it waits for `key`.
+
+        It is put into the inbox first, so that whoever opens the order meanwhile finds it there. Out: None while it
+        waits. Raises Overloaded.
+        """
+        raw = named(source, delivery.raw)
+        item = Item(key=key, reference=str(raw.reference), payload=_encode(raw))
+        (put,) = await self.inbox.put(source.id, [item], limits.SOURCE_INBOX_DAYS)
+        (outcome,) = await self._ingest(source, [delivery])
+        if put != "full" and _lacks_order(outcome):
+            is_new = put == "put"
+            self.sources.count(source.id, received=1, waiting=int(is_new), duplicates=int(not is_new))
+            return None
+        gone = await self._take_back(source, item) if put != "full" else 0
+        if put == "put" and not gone:  # whoever opened the order has recorded and counted it
+            self.sources.count(source.id, received=1, waiting=1)
+        else:
+            self._note(source, [delivery], [outcome], received=1, waiting=-gone if put == "held" else 0)
+        return outcome
+
+    async def _take_back(self, source: Source, item: Item) -> int:
+        waiting = await self.inbox.waiting(source.id, [item.key])
+        return await self.inbox.remove(source.id, [found.id for found in waiting if found.payload == item.payload])
 
     def count_unreadable(self, source: Source, problems: Sequence[Problem], text: str | None = None) -> None:
         """Something that came with a sound secret but cannot be read: kept, and counted as refused."""
@@ -116,6 +143,10 @@ def named(source: Source, raw: RawEvent) -> RawEvent:
     """
     scopes = None if source.settings.names(raw.type) else raw.scopes or _NO_SCOPES
     return msgspec.structs.replace(raw, source=KINDS[source.kind].source, source_detail=source.id, scopes=scopes)
+
+
+def _lacks_order(outcome: Outcome) -> bool:
+    return isinstance(outcome, Rejected) and outcome.problems[0].code == "unknown_order"
 
 
 def _not_allowed(source: Source, type_id: object) -> Problem:

@@ -49,8 +49,8 @@ class Inbox:
     database: Database
     vault: Vault
 
-    async def put(self, source_id: str, items: Sequence[Item], days: int) -> list[bool]:
-        """Let them wait so many days. Out: for each whether it waits now; False: the inbox is full."""
+    async def put(self, source_id: str, items: Sequence[Item], days: int) -> list[store.Put]:
+        """Let them wait so many days. Out: what became of each."""
         if not items:
             return []
         now = datetime.now(UTC)

@@ -293,6 +293,15 @@ create table source_names (
 );
 create index source_names_expires on source_names (expires_at);
 
+-- The newest payloads that a webhook's source was sent, for those who set up its mapping.
+create table source_payloads (
+    source      text        not null,
+    id          uuid        not null,
+    received_at timestamptz not null,
+    sealed      bytea       not null,  -- headers and body
+    primary key (source, id)
+);
+
 -- What a door refused, to be looked at, mended and replayed. Nothing personal in clear.
 create table rejections (
     id            uuid        primary key,
@@ -380,3 +389,4 @@ grant select, insert, update, delete on orders, waiting_events, reservations, re
 grant select, insert, update on customers, api_keys, program_live, program_draft to troth_app;
 grant select, insert, update on program_counters, reward_codes, program_clock to troth_app;
 grant select, insert, update, delete on sources, source_counts, source_inbox, source_names, rejections to troth_app;
+grant select, insert, update, delete on source_payloads to troth_app;

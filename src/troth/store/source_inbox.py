@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 import msgspec
@@ -18,11 +18,10 @@ from troth import limits
 from troth.store.sql import load
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from troth.store.pool import Connection
 
 SQL = load("sources.sql")
+Put = Literal["put", "held", "full"]  # held: it waited already, or came twice; full: there was no room
 
 
 class WaitingRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,10 +44,10 @@ def hash_of(source_id: str, key: str) -> bytes:
     return sha256(f"{source_id}\0{key}".encode()).digest()
 
 
-async def put_waiting(connection: Connection, source_id: str, rows: Sequence[WaitingRow]) -> list[bool]:
-    """Put them in, all with the same times. Out: for each whether it waits now; False: there was no room."""
+async def put_waiting(connection: Connection, source_id: str, rows: Sequence[WaitingRow]) -> list[Put]:
+    """Put them in, all with the same times. Out: what became of each."""
     first, keys, items = rows[0], [row.key_hash for row in rows], [row.item_hash for row in rows]
-    await connection.execute(
+    put = await connection.fetch(
         SQL["put_waiting"],
         source_id,
         first.received_at,
@@ -59,12 +58,10 @@ async def put_waiting(connection: Connection, source_id: str, rows: Sequence[Wai
         [row.sealed for row in rows],
         limits.SOURCE_INBOX_ITEMS,
     )
-    held = {(row["key_hash"], row["item_hash"]) for row in await _held(connection, source_id, keys, items)}
-    return [(row.key_hash, row.item_hash) in held for row in rows]
-
-
-async def _held(connection: Connection, source_id: str, keys: list[bytes], items: list[bytes]) -> list[asyncpg.Record]:
-    return await connection.fetch(SQL["held_waiting"], source_id, keys, items)
+    ids = {row["id"] for row in put}
+    held = await connection.fetch(SQL["held_waiting"], source_id, keys, items) if len(ids) < len(rows) else []
+    waiting = {(row["key_hash"], row["item_hash"]) for row in held}
+    return ["put" if row.id in ids else "held" if (row.key_hash, row.item_hash) in waiting else "full" for row in rows]
 
 
 async def read_waiting(connection: Connection, source_id: str, keys: Iterable[bytes], most: int) -> list[WaitingRow]:
