@@ -60,6 +60,7 @@ from troth.entry import events as doors
 from troth.entry.doorway import Doorway
 from troth.entry.events import EventDoor, Pipeline
 from troth.entry.hook_payloads import Payloads
+from troth.entry.order_inbox import OrderInbox
 from troth.entry.refusals import Refusals
 from troth.entry.source_door import SourceDoor
 from troth.entry.source_inbox import Inbox
@@ -69,7 +70,7 @@ from troth.store.keys import KeyRecord, Mode, any_personal_key, find_key
 from troth.store.pool import Database
 from troth.store.programs import Signature, ensure_program
 from troth.store.vault import Vault
-from troth.worker import expiring, keeping, settling
+from troth.worker import expiring, keeping, revisiting, settling
 
 DOORS: Sequence[ControllerRouterHandler] = (
     doors.record_event,
@@ -160,6 +161,7 @@ async def running_app(
                 if config.settles:
                     await stack.enter_async_context(settling(engine))
                     await stack.enter_async_context(expiring(database))
+                    await stack.enter_async_context(revisiting(OrderInbox(door=parts.source_door).revisit))
                 yield build_app(parts), parts.readiness
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -22,8 +23,9 @@ from tests.entry.shopping import (
     shopify_refund,
     woo_order,
 )
-from tests.entry.sourcing import Made, counters, make_source, points_of
+from tests.entry.sourcing import Made, counters, door_of, make_source, points_of
 from tests.serving import Served
+from troth.entry.order_inbox import OrderInbox
 
 Message = tuple[str, Json]  # topic, payload
 Send = Callable[[Served, Made, Message, str], Awaitable[httpx.Response]]
@@ -147,6 +149,36 @@ async def test_a_refund_before_its_order_waits_and_then_counts(served: Served) -
     assert await counters(served, source.id) == {"received": 3, "accepted": 2, "duplicates": 1}
     assert await points_of(served, str(CUSTOMER)) == 75
     assert (await served.get(f"/v1/sources/{source.id}/inbox")).json()["items"] == []
+
+
+async def test_an_order_that_opens_by_another_way_is_found(served: Served) -> None:
+    """Two refunds wait; the order of one comes through the API, the other's never."""
+    source = await make_source(served, "shopify")
+    await tell(served, source, by_shopify, [BACK, of_another(BACK, 1)])
+    order = {"transaction_id": str(ORDER), "total": "100.00", "items": []}
+    checkout = {"customer": "ada", "type": "checkout", "reference": "c", "properties": order}
+    assert (await served.post("/v1/events", checkout)).status_code == 201
+    async with door_of(served, source.id, "shopify") as (door, _):
+        inbox = OrderInbox(door=door)
+        assert [await inbox.revisit() for _ in range(3)] == [1, 0, 0]
+    assert await points_of(served, "ada") == 50
+    assert await counters(served, source.id) == {"received": 2, "accepted": 1, "waiting": 1}
+    (left,) = (await served.get(f"/v1/sources/{source.id}/inbox")).json()["items"]
+    assert left["key"] == f"order:{ORDER + 1}"
+
+
+async def test_racing_deliveries_count_once(served: Served) -> None:
+    """An order and its refunds at once, each delivered three times: no refund stays behind, none counts twice."""
+    source = await make_source(served, "shopify")
+    told = [of_another(message, number) for number in range(8) for message in (BACK, PAID) for _ in range(3)]
+    sent = (by_shopify(served, source, message, f"e{place // 3}") for place, message in enumerate(told))
+    answers = await asyncio.gather(*sent)
+    assert {answer.status_code for answer in answers} == {200}
+    assert [await points_of(served, str(CUSTOMER + number)) for number in range(8)] == [75] * 8
+    assert (await served.get(f"/v1/sources/{source.id}/inbox")).json()["items"] == []
+    found = await counters(served, source.id)
+    assert found.pop("duplicates") + found.pop("accepted") == found.pop("received")
+    assert found == {}
 
 
 async def test_ids_are_exact_to_the_last_digit(served: Served) -> None:

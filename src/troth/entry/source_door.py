@@ -95,6 +95,19 @@ class SourceDoor:
         waiting = await self.inbox.waiting(source.id, [item.key])
         return await self.inbox.remove(source.id, [found.id for found in waiting if found.payload == item.payload])
 
+    async def retry_waiting(
+        self, source: Source, waiting: Sequence[Waiting], read: Callable[[Waiting], Delivery]
+    ) -> int:
+        """Try again what waits for an order, and take out what was recorded or refused. Raises Overloaded."""
+        deliveries = [read(item) for item in waiting]
+        outcomes = await self._ingest(source, deliveries)
+        settled = [place for place, outcome in enumerate(outcomes) if not _lacks_order(outcome)]
+        taken = await self.inbox.remove(source.id, [waiting[place].id for place in settled]) if settled else 0
+        if taken:  # else another process has counted them
+            done = [deliveries[place] for place in settled], [outcomes[place] for place in settled]
+            self._note(source, *done, waiting=-taken)
+        return taken
+
     def count_unreadable(self, source: Source, problems: Sequence[Problem], text: str | None = None) -> None:
         """Something that came with a sound secret but cannot be read: kept, and counted as refused."""
         refusal = Refusal(problems=tuple(problems), raw=None, text=text)

@@ -93,6 +93,14 @@ where source = $1
 order by received_at, id
 limit $3;
 
+-- name: oldest_waiting
+-- What waits in a source, oldest first, to be tried again.
+select id, key_hash, received_at, expires_at, sealed
+from source_inbox
+where source = $1 and id > $2
+order by id
+limit $3;
+
 -- name: page_waiting
 -- What waits in a source, newest first.
 select id, key_hash, received_at, expires_at, sealed
