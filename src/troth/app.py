@@ -54,6 +54,7 @@ from troth.entry import (
     redemptions,
     replays,
     reservations,
+    segment,
     tier_command,
 )
 from troth.entry import events as doors
@@ -85,6 +86,7 @@ DOORS: Sequence[ControllerRouterHandler] = (
     *replays.HANDLERS,
     *hooks.HANDLERS,
     *hook_looks.HANDLERS,
+    *segment.HANDLERS,
 )
 READS: Sequence[ControllerRouterHandler] = (
     *events.HANDLERS,

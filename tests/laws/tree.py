@@ -11,7 +11,7 @@ from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "troth"
-NEVER_TRACKED = {".git", ".venv", ".troth", "__pycache__", ".hypothesis", ".mypy_cache", ".ruff_cache"}
+NEVER_TRACKED = {".git", ".venv", ".troth", "node_modules", "__pycache__", ".hypothesis", ".mypy_cache", ".ruff_cache"}
 
 
 @cache

@@ -161,11 +161,16 @@ def _check_address(caller: Caller, scope: Scope) -> None:
 
 
 def _check_browser(caller: Caller, scope: Scope, headers: Headers, mode: Mode) -> None:
-    if mode == "production" and scope["scheme"] != "https" and not _is_loopback(scope):
-        raise ProblemError(403, "https_required", "Publishable keys are used over https only.")
+    demand_https(scope, mode)
     origin = headers.get(b"origin", b"").decode("latin-1").lower()
     if caller.origins and origin not in caller.origins:
         raise ProblemError(403, "origin_not_allowed", f"The key {caller.key_id} may not be used from this origin.")
+
+
+def demand_https(scope: Scope, mode: Mode) -> None:
+    """A key that browsers use crosses no network in clear. Raises ProblemError 403."""
+    if mode == "production" and scope["scheme"] != "https" and not _is_loopback(scope):
+        raise ProblemError(403, "https_required", "Publishable keys are used over https only.")
 
 
 def client_address(scope: Scope) -> str | None:

@@ -10,10 +10,14 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from troth.api.auth import caller_of
 
-_ADDRESSES = frozenset({"/v1/events", "/v1/events/bulk"})
+SEGMENT_CALLS = ("track", "identify", "page", "screen", "group", "alias", "batch")
+SEGMENT_SHORT = tuple(call[0] for call in SEGMENT_CALLS)  # as the browser library calls them
+SEGMENT_ADDRESSES = frozenset(f"/v1/{call}" for call in (*SEGMENT_CALLS, *SEGMENT_SHORT))
+_ADDRESSES = frozenset({"/v1/events", "/v1/events/bulk"}) | SEGMENT_ADDRESSES
+_ALLOWED_HEADERS = b"authorization, content-type, idempotency-key, x-api-key, x-retry-count"
 _ALLOWED = [
     (b"access-control-allow-methods", b"POST"),
-    (b"access-control-allow-headers", b"authorization, content-type, idempotency-key, x-api-key"),
+    (b"access-control-allow-headers", _ALLOWED_HEADERS),
     (b"access-control-max-age", b"7200"),
     (b"vary", b"Origin"),
 ]
@@ -52,7 +56,8 @@ def _readable_by(origin: bytes, scope: Scope, send: Send) -> Send:
     async def send_readable(message: Message) -> None:
         if message["type"] == "http.response.start":
             caller = caller_of(scope)
-            if caller is not None and caller.is_publishable:
+            tells_nothing = scope["path"] in SEGMENT_ADDRESSES
+            if tells_nothing or (caller is not None and caller.is_publishable):
                 marks = [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
                 message["headers"] = [*message.get("headers", ()), *marks]
         await send(message)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Protocol, cast
 from uuid import UUID
 
 import msgspec
@@ -39,6 +39,12 @@ Code = Annotated[str | None, QueryParameter(description="A problem's code.")]
 TypeId = Annotated[str | None, QueryParameter(name="type", description="Event type id, as sent.")]
 From = Annotated[str | None, QueryParameter(name="from", description="received_at, inclusive.")]
 To = Annotated[str | None, QueryParameter(name="to", description="received_at, exclusive.")]
+
+
+class Unwritten(Protocol):
+    """What this process has refused and not written yet."""
+
+    async def flush(self) -> None: ...
 
 
 class RejectionItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +101,7 @@ async def list_rejections(
     )
     reading, size = reading_of(request), page_size(limit)
     before = read_place(cursor, UUID) if cursor else NEWEST
+    await cast("Unwritten", request.app.state["refusals"]).flush()
     async with reading.database.pool.acquire() as connection:
         rows = await page_rejections(connection, narrowed, before, size + 1)
     page, last = cut(rows, size)

@@ -31,6 +31,9 @@ _NO_SCOPES: frozenset[str] = frozenset()
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
+Reader = Callable[[Waiting], "Delivery | None"]  # what waited → the event it becomes now
+
+
 class Pipeline(Protocol):
     async def ingest(self, batch: Sequence[RawEvent]) -> list[Outcome]: ...
 
@@ -58,15 +61,21 @@ class SourceDoor:
         self._note(source, deliveries, outcomes, received=len(deliveries))
         return outcomes
 
-    async def record_waiting(self, source: Source, keys: Sequence[str], read: Callable[[Waiting], Delivery]) -> int:
-        """Record what waits for these keys, and take it out. Out: how much that was. Raises Overloaded."""
+    async def record_waiting(self, source: Source, keys: Sequence[str], read: Reader) -> int:
+        """Record what waits for these keys, and take it out. Out: how much that was. Raises Overloaded.
+
+        What `read` makes nothing of is dropped.
+        """
         total = 0
-        while waiting := await self.inbox.waiting(source.id, keys):
-            deliveries = [read(item) for item in waiting]
+        while keys and (waiting := await self.inbox.waiting(source.id, keys)):
+            found = [read(item) for item in waiting]
+            deliveries = [delivery for delivery in found if delivery is not None]
             outcomes = await self._ingest(source, deliveries)
             taken = await self.inbox.remove(source.id, [item.id for item in waiting])
-            if taken:  # else another request has counted them
-                self._note(source, deliveries, outcomes, waiting=-taken)
+            if taken == len(waiting):  # else another request took them too, and counts them
+                self._note(source, deliveries, outcomes, waiting=-taken, dropped=len(found) - len(deliveries))
+            else:
+                self.sources.count(source.id, waiting=-taken, duplicates=taken)
             total += len(waiting)
         return total
 
@@ -103,10 +112,16 @@ class SourceDoor:
         outcomes = await self._ingest(source, deliveries)
         settled = [place for place, outcome in enumerate(outcomes) if not _lacks_order(outcome)]
         taken = await self.inbox.remove(source.id, [waiting[place].id for place in settled]) if settled else 0
-        if taken:  # else another process has counted them
+        if taken == len(settled):
             done = [deliveries[place] for place in settled], [outcomes[place] for place in settled]
             self._note(source, *done, waiting=-taken)
+        else:  # another request took some too, and counts them
+            self.sources.count(source.id, waiting=-taken, duplicates=taken)
         return taken
+
+    def refuse(self, source: Source, delivery: Delivery, outcome: Rejected) -> None:
+        """Something that the door itself refuses: kept, and counted."""
+        self._note(source, [delivery], [outcome], received=1)
 
     def count_unreadable(self, source: Source, problems: Sequence[Problem], text: str | None = None) -> None:
         """Something that came with a sound secret but cannot be read: kept, and counted as refused."""

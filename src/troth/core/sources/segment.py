@@ -24,7 +24,14 @@ class EventMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 Events = Annotated[Mapping[Name, EventMapping | None], msgspec.Meta(max_length=limits.SOURCE_MAPPINGS)]
 
 
+Origins = Annotated[tuple[Name, ...], msgspec.Meta(max_length=limits.KEY_ORIGINS)]
+
+
 class SegmentSettings(SourceSettings, frozen=True, kw_only=True):
+    """What a Segment-compatible source is told."""
+
+    browsers: Literal["limited", "only", "refused"] = "limited"  # only: the key is public, whatever sends with it
+    origins: Origins = ()  # scheme://host[:port] of pages that may send; empty: any
     events: Events = msgspec.field(
         default_factory=dict
     )  # name of a track call → what it becomes; null drops it; goes before the default mapping
