@@ -46,7 +46,7 @@ class StandardAuth(
     tolerance_seconds: Annotated[int, msgspec.Meta(ge=1, le=3_600)] = limits.SIGNATURE_SECONDS
 
 
-class Taken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Taken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Where a value comes from: the first of these that is given."""
 
     constant: str | int | bool | None = None
