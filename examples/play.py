@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 WIDTH = 110  # an answer's part that fits is shown on one line
-ID = re.compile(r"\b(evt|cus|lot|pst|req|key|imp|rej|inb)_[0-9A-Za-z-]{8,}")
+ID = re.compile(r"\b(evt|cus|lot|pst|req|key|imp|rej|inb|pld)_[0-9A-Za-z-]{8,}")
 NAME = re.compile(r"^# @name (\w+)$", re.MULTILINE)
 SHOWN = re.compile(r"^# @show (.+)$", re.MULTILINE)
 EARLIER = re.compile(r"\{\{(\w+)\.response\.body\.id\}\}")

@@ -57,6 +57,8 @@ from troth.entry import (
     adjustments,
     bulk,
     commands,
+    hook_looks,
+    hooks,
     import_templates,
     redemptions,
     replays,
@@ -69,7 +71,9 @@ from troth.entry import imports as import_door
 from troth.entry.antavo import door as antavo
 from troth.entry.doorway import Doorway
 from troth.entry.events import EventDoor, Pipeline
+from troth.entry.hook_payloads import Payloads
 from troth.entry.imports import ImportDoor
+from troth.entry.order_inbox import OrderInbox
 from troth.entry.refusals import Refusals
 from troth.entry.source_door import SourceDoor
 from troth.entry.source_inbox import Inbox
@@ -83,7 +87,7 @@ from troth.store.keys import KeyRecord, Mode, any_personal_key, find_key
 from troth.store.pool import Database
 from troth.store.programs import Signature, ensure_program
 from troth.store.vault import Vault
-from troth.worker import delivering, expiring, keeping, settling
+from troth.worker import delivering, expiring, keeping, revisiting, settling
 
 DOORS: Sequence[ControllerRouterHandler] = (
     doors.record_event,
@@ -98,6 +102,8 @@ DOORS: Sequence[ControllerRouterHandler] = (
     *import_door.HANDLERS,
     *import_templates.HANDLERS,
     *replays.HANDLERS,
+    *hooks.HANDLERS,
+    *hook_looks.HANDLERS,
     *segment.HANDLERS,
     *antavo.HANDLERS,
 )
@@ -145,6 +151,7 @@ class Parts:
     refusals: Refusals
     webhooks: Permitted
     export_terms: Terms
+    payloads: Payloads
 
     @property
     def source_door(self) -> SourceDoor:
@@ -177,10 +184,13 @@ async def running_app(
         ) as engine:
             parts = _parts(config, engine)
             async with AsyncExitStack() as stack:
-                await stack.enter_async_context(keeping((parts.sources.flush, parts.refusals.flush)))
+                await stack.enter_async_context(
+                    keeping((parts.sources.flush, parts.refusals.flush, parts.payloads.flush))
+                )
                 if config.settles:
                     await stack.enter_async_context(settling(engine))
                     await stack.enter_async_context(expiring(database))
+                    await stack.enter_async_context(revisiting(OrderInbox(door=parts.source_door).revisit))
                 if config.runs_jobs:
                     await stack.enter_async_context(running_jobs(engine))
                 if config.delivers:
@@ -207,6 +217,7 @@ def build_app(parts: Parts) -> ASGIApp:
             "webhooks": parts.webhooks,
             "openapi": openapi_document,
             "imports": parts.imports,
+            "payloads": parts.payloads,
         }
     )
     return Observed(Browsers(Doorway(_litestar(state), door)), parts.metrics)
@@ -274,6 +285,7 @@ def _parts(config: Config, engine: Engine) -> Parts:
         imports=_import_door(config, engine),
         sources=Sources(database, engine.vault),
         refusals=refusals,
+        payloads=Payloads(database, engine.vault),
         webhooks=Permitted(private=config.webhooks_private, plain=config.webhooks_private or mode == "development"),
         export_terms=Terms(keep_days=config.export_days, margin_seconds=config.export_margin_seconds),
     )

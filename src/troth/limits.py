@@ -191,6 +191,12 @@ SOURCE_INBOX_ITEMS = 20_000  # that wait in one source
 SOURCE_INBOX_DAYS = 30  # and so long
 ANTAVO_OFFSET = 10_000  # rows of a history that `offset` may skip; links lead on
 SOURCE_INBOX_BYTES = 64 << 10  # of one of them; what is larger is refused
+SOURCE_PAYLOADS = 20  # newest ones, kept per source to be looked at
+SOURCE_PAYLOAD_BYTES = 64 << 10  # of one; a larger one is named, not kept
+SOURCE_PAYLOADS_BYTES = 16 << 20  # waiting to be written in one process; what is more is not kept
+HOOK_BYTES = 4 << 20  # of one webhook: shops tell of every line more than a page
+HOOK_DEPTH = 20  # how deep its JSON may nest
+HOOK_SECONDS = 30.0  # within which a sender brings its whole body
 
 # Rejections
 REJECTION_DAYS = 30

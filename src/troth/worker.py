@@ -35,6 +35,7 @@ _PAUSE_SHARE = 3  # a batch of due work is followed by a pause so many times as 
 ANALYSE_SECONDS = 2.0  # between two looks at what has grown
 PARTITION_SECONDS = 6 * 3_600.0  # daily is enough; a failure then still leaves months
 FLUSH_SECONDS = 1.0  # between two flushes of what doors keep in memory
+REVISIT_SECONDS = 30.0  # between two looks at what waits for an order
 EXPIRE_SECONDS = 60.0  # between two looks at what has expired
 _DROPPED = 1_000  # at once
 _PAUSE_SECONDS = 30.0  # after a failure
@@ -180,6 +181,27 @@ async def _expire(database: Database) -> None:
             logger().warning("dropping what expired failed", **describe_fault(error))
             dropped = 0
         await asyncio.sleep(0 if dropped >= _DROPPED else EXPIRE_SECONDS)
+
+
+@asynccontextmanager
+async def revisiting(revisit: Callable[[], Awaitable[int]]) -> AsyncIterator[None]:
+    """Tries again what waits in inboxes for an order, for as long as the context lasts."""
+    working = asyncio.create_task(_revisit(revisit))
+    try:
+        yield
+    finally:
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+
+
+async def _revisit(revisit: Callable[[], Awaitable[int]]) -> None:
+    while True:
+        await asyncio.sleep(REVISIT_SECONDS)
+        try:
+            await revisit()
+        except _FAULTS as error:
+            logger().warning("trying again what waits failed", **describe_fault(error))
 
 
 async def drop_old(database: Database, now: datetime) -> int:

@@ -102,7 +102,13 @@ def test_what_refuses_unknown_fields_says_so() -> None:
 def test_only_probes_need_no_key() -> None:
     """The addresses of sources take their source's own key."""
     free = {path for path, _, operation in operations() if operation.get("security") == []}
-    of_sources = {"/events", "/events/bulk", "/customers/{customer}", "/customers/{customer}/events"}
+    of_sources = {
+        "/v1/hooks/{source_id}",
+        "/events",
+        "/events/bulk",
+        "/customers/{customer}",
+        "/customers/{customer}/events",
+    }
     assert free - of_sources == {"/health/live", "/health/ready", "/metrics"}
 
 

@@ -34,6 +34,7 @@ RIGHTS = {
     "source_counts": {READ, ADD, CHANGE, REMOVE},
     "source_inbox": {READ, ADD, CHANGE, REMOVE},
     "source_names": {READ, ADD, CHANGE, REMOVE},
+    "source_payloads": {READ, ADD, CHANGE, REMOVE},
     "rejections": {READ, ADD, CHANGE, REMOVE},
     "api_keys": {READ, ADD, CHANGE},
     "program_live": {READ, ADD, CHANGE},

@@ -53,6 +53,7 @@ class Sources:
         self._by_hash: dict[bytes, tuple[str, bool]] = {}  # → source, whether by its previous secret
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
+        self._flushing = asyncio.Lock()  # who reads counters waits for those being written
         self._counts: dict[str, Counts] = {}
         self._flushing = asyncio.Lock()  # who reads counters waits for those being written
 

@@ -221,7 +221,7 @@ def _switch_problems(document: Mapping[str, object]) -> list[Problem]:
 def _settings_problems(kind: Kind, settings: Mapping[str, object]) -> list[Problem]:
     found = read_settings(KINDS[kind].settings, settings)
     if isinstance(found, SourceSettings):
-        return []
+        found = found.flaws()
     return [Problem(f"/settings{problem.pointer}", problem.code, problem.detail) for problem in found]
 
 

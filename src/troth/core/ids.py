@@ -67,7 +67,7 @@ def bears(event_id: UUID, mark: int) -> bool:
     return (event_id.int & _MARK_PLACE) == mark << SERIAL_BITS
 
 
-IdKind = Literal["evt", "cus", "res", "rdm", "imp", "exp", "rej", "inb", "whk", "dlv", "msg"]
+IdKind = Literal["evt", "cus", "res", "rdm", "imp", "exp", "rej", "inb", "pld", "whk", "dlv", "msg"]
 
 
 def show_id(kind: IdKind, value: UUID) -> str:

@@ -15,18 +15,20 @@ import msgspec
 from litestar import Request
 from litestar.datastructures import State
 
+from troth import limits
 from troth.api.metrics import Metrics
 from troth.api.source_registry import Source, Sources
 from troth.core.coercion import Problem
 from troth.core.sources.kinds import KINDS
 from troth.entry.events import outcome_name
 from troth.entry.refusals import Refusal, Refusals, clear_type
-from troth.entry.source_inbox import Inbox, Waiting
+from troth.entry.source_inbox import Inbox, Item, Waiting
 from troth.pipeline.outcome import Conflict, Outcome, RawEvent, Rejected
 from troth.store.sources import SourceError
 
 _NUMBERS = {"created": "accepted", "duplicate": "duplicates", "rejected": "refused", "conflict": "refused"}
 _NO_SCOPES: frozenset[str] = frozenset()
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 Reader = Callable[[Waiting], "Delivery | None"]  # what waited → the event it becomes now
@@ -76,6 +78,46 @@ class SourceDoor:
                 self.sources.count(source.id, waiting=-taken, duplicates=taken)
             total += len(waiting)
         return total
+
+    async def record_or_wait(self, source: Source, delivery: Delivery, key: str) -> Outcome | None:
+        """Record an event that belongs to its order's customer; while the order is not open it waits for `key`.
+
+        It is put into the inbox first, so that whoever opens the order meanwhile finds it there. Out: None while it
+        waits. Raises Overloaded.
+        """
+        raw = named(source, delivery.raw)
+        item = Item(key=key, reference=str(raw.reference), payload=_encode(raw))
+        (put,) = await self.inbox.put(source.id, [item], limits.SOURCE_INBOX_DAYS)
+        (outcome,) = await self._ingest(source, [delivery])
+        if put != "full" and _lacks_order(outcome):
+            is_new = put == "put"
+            self.sources.count(source.id, received=1, waiting=int(is_new), duplicates=int(not is_new))
+            return None
+        gone = await self._take_back(source, item) if put != "full" else 0
+        if put == "put" and not gone:  # whoever opened the order has recorded and counted it
+            self.sources.count(source.id, received=1, waiting=1)
+        else:
+            self._note(source, [delivery], [outcome], received=1, waiting=-gone if put == "held" else 0)
+        return outcome
+
+    async def _take_back(self, source: Source, item: Item) -> int:
+        waiting = await self.inbox.waiting(source.id, [item.key])
+        return await self.inbox.remove(source.id, [found.id for found in waiting if found.payload == item.payload])
+
+    async def retry_waiting(
+        self, source: Source, waiting: Sequence[Waiting], read: Callable[[Waiting], Delivery]
+    ) -> int:
+        """Try again what waits for an order, and take out what was recorded or refused. Raises Overloaded."""
+        deliveries = [read(item) for item in waiting]
+        outcomes = await self._ingest(source, deliveries)
+        settled = [place for place, outcome in enumerate(outcomes) if not _lacks_order(outcome)]
+        taken = await self.inbox.remove(source.id, [waiting[place].id for place in settled]) if settled else 0
+        if taken == len(settled):
+            done = [deliveries[place] for place in settled], [outcomes[place] for place in settled]
+            self._note(source, *done, waiting=-taken)
+        else:  # another request took some too, and counts them
+            self.sources.count(source.id, waiting=-taken, duplicates=taken)
+        return taken
 
     def refuse(self, source: Source, delivery: Delivery, outcome: Rejected) -> None:
         """Something that the door itself refuses: kept, and counted."""
@@ -129,6 +171,10 @@ def named(source: Source, raw: RawEvent) -> RawEvent:
     """
     scopes = None if source.settings.names(raw.type) else raw.scopes or _NO_SCOPES
     return msgspec.structs.replace(raw, source=KINDS[source.kind].source, source_detail=source.id, scopes=scopes)
+
+
+def _lacks_order(outcome: Outcome) -> bool:
+    return isinstance(outcome, Rejected) and outcome.problems[0].code == "unknown_order"
 
 
 def _not_allowed(source: Source, type_id: object) -> Problem:

@@ -66,6 +66,12 @@ class Inbox:
             rows = await store.read_waiting(connection, source_id, hashes, most) if hashes else []
         return [self._opened(row) for row in rows]
 
+    async def oldest(self, source_id: str, after: UUID, most: int = TAKEN) -> list[Waiting]:
+        """What waits in the source after this item, oldest first."""
+        async with self.database.pool.acquire() as connection:
+            rows = await store.oldest_waiting(connection, source_id, after, most)
+        return [self._opened(row) for row in rows]
+
     async def remove(self, source_id: str, ids: Iterable[UUID]) -> int:
         """Take out what was applied or refused. Out: how many were still there."""
         async with self.database.pool.acquire() as connection:

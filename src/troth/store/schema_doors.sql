@@ -59,6 +59,15 @@ create table source_names (
 );
 create index source_names_expires on source_names (expires_at);
 
+-- The newest payloads that a webhook's source was sent, for those who set up its mapping.
+create table source_payloads (
+    source      text        not null,
+    id          uuid        not null,
+    received_at timestamptz not null,
+    sealed      bytea       not null,  -- headers and body
+    primary key (source, id)
+);
+
 -- What a door refused, to be looked at, mended and replayed. Nothing personal in clear.
 create table rejections (
     id            uuid        primary key,
@@ -188,3 +197,4 @@ create table import_templates (
 grant select, insert, update, delete on files, file_pieces, jobs, import_templates to troth_app;
 grant select, insert, update, delete on sources, source_counts, source_inbox, source_names, rejections to troth_app;
 grant select, insert, update, delete on outbox, webhooks, webhook_deliveries to troth_app;
+grant select, insert, update, delete on source_payloads to troth_app;

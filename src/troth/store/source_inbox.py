@@ -70,6 +70,11 @@ async def read_waiting(connection: Connection, source_id: str, keys: Iterable[by
     return [WaitingRow(**dict(row)) for row in rows]
 
 
+async def oldest_waiting(connection: Connection, source_id: str, after: UUID, most: int) -> list[WaitingRow]:
+    """A page of the inbox, oldest first."""
+    return [WaitingRow(**dict(row)) for row in await connection.fetch(SQL["oldest_waiting"], source_id, after, most)]
+
+
 async def page_waiting(connection: Connection, source_id: str, before: UUID, size: int) -> list[WaitingRow]:
     """A page of the inbox, newest first."""
     return [WaitingRow(**dict(row)) for row in await connection.fetch(SQL["page_waiting"], source_id, before, size)]

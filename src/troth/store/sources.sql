@@ -30,7 +30,8 @@ returning id;
 -- With all that waits for it. Its events and rejections stay.
 with counts as (delete from source_counts where source = $1),
      inbox as (delete from source_inbox where source = $1),
-     names as (delete from source_names where source = $1)
+     names as (delete from source_names where source = $1),
+     payloads as (delete from source_payloads where source = $1)
 delete from sources where id = $1 returning id;
 
 -- name: read_counts
@@ -92,6 +93,14 @@ where source = $1
 order by received_at, id
 limit $3;
 
+-- name: oldest_waiting
+-- What waits in a source, oldest first, to be tried again.
+select id, key_hash, received_at, expires_at, sealed
+from source_inbox
+where source = $1 and id > $2
+order by id
+limit $3;
+
 -- name: page_waiting
 -- What waits in a source, newest first.
 select id, key_hash, received_at, expires_at, sealed
@@ -141,3 +150,25 @@ with gone as (
     returning 1
 )
 select count(*) from gone;
+
+-- name: insert_payloads
+-- What a source was sent, as long as there is such a source.
+insert into source_payloads (source, id, received_at, sealed)
+select new.source, new.id, new.received_at, new.sealed
+from unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::bytea[]) as new(source, id, received_at, sealed)
+where exists (select from sources where id = new.source);
+
+-- name: trim_payloads
+-- The newest ones of each source stay.
+delete from source_payloads
+where (source, id) in (
+    select each.source, each.id
+    from (select source, id, row_number() over (partition by source order by id desc) as place
+          from source_payloads
+          where source = any($1::text[])) as each
+    where each.place > $2
+);
+
+-- name: read_payloads
+-- What a source was sent last, newest first.
+select source, id, received_at, sealed from source_payloads where source = $1 order by id desc limit $2;

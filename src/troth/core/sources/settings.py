@@ -36,6 +36,10 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         """Whether a type that needs a scope was allowed by its name: nothing else gives a source such a right."""
         return self.types is not None and type_id in self.types
 
+    def flaws(self) -> tuple[Problem, ...]:
+        """What is wrong with settings that are each of the right form."""
+        return ()
+
 
 def read_settings(kind: type[S], document: Mapping[str, object]) -> S | tuple[Problem, ...]:
     """The settings, or what is wrong with each field. Pointers lead into `document`."""
