@@ -64,7 +64,7 @@ async def test_a_database_of_another_version_is_refused(
             await migrate(connection, ours)
 
 
-@pytest.mark.parametrize("names", [["0000_a.sql"], ["0001_a.sql", "0001_b.sql"], ["first.sql"]])
+@pytest.mark.parametrize("names", [["0002_a.sql"], ["0001_a.sql", "0003_b.sql"], ["first.sql"]])
 def test_files_out_of_order_are_refused(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).write_text("select 1;")

@@ -25,7 +25,7 @@ _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    number: int  # from 1, ascending; a number may be left out
+    number: int  # from 1, without gaps
     name: str
     text: str
 
@@ -35,13 +35,12 @@ class Migration:
 
 
 def read_migrations(folder: Path = FOLDER) -> list[Migration]:
-    """All migrations in order; ValueError when a number is taken twice, or a file is named otherwise."""
+    """All migrations in order; ValueError when a number is missing, taken twice, or a file is named otherwise."""
     found: list[Migration] = []
     for path in sorted(folder.glob("*.sql")):
         parts = _FILE.fullmatch(path.name)
-        after = found[-1].number if found else 0
-        if not parts or int(parts[1]) <= after:
-            raise ValueError(f"{path.name}: expected {after + 1:04}_some_name.sql here, or a later number")
+        if not parts or int(parts[1]) != len(found) + 1:
+            raise ValueError(f"{path.name}: expected {len(found) + 1:04}_some_name.sql here")
         found.append(Migration(number=int(parts[1]), name=parts[2], text=path.read_text(encoding="utf-8")))
     return found
 
