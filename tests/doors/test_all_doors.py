@@ -5,6 +5,7 @@ A door is a function that sends events to a server; one more door is one more fu
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -19,6 +20,8 @@ from tests.conftest import _TEMPLATE, Servers, fresh_database
 from tests.doors.comparing import Postings, postings
 from tests.doors.two_hundred import CUSTOMERS, NUMBER, Event, events
 from tests.entry.antavo.calling import Shop, open_shop
+from tests.entry.segmenting import call
+from tests.entry.sourcing import counters, make_source
 from tests.serving import Served, serving
 from troth.engine import running_engine
 from troth.entry.csv_import import CsvRows
@@ -73,10 +76,67 @@ async def antavo_in_bulk(server: Served, _: Path) -> None:
     assert (answer["total"], answer["errors"]) == (NUMBER, 0)
 
 
+async def as_forms(server: Served, _: Path) -> None:
+    """Properties as JSON text, as a form has them."""
+    for event in events():
+        answer = await server.client.post(
+            "/v1/events", data=as_form(event), headers={"Authorization": f"Bearer {server.key}"}
+        )
+        assert answer.status_code == 201, (event, answer.text)
+
+
+async def uploaded(server: Served, _: Path) -> None:
+    """A CSV file over HTTP, imported by a job."""
+    files = {"file": ("events.csv", as_csv(events()), "text/csv")}
+    answer = await server.request("POST", "/v1/imports", files=files)
+    assert answer.status_code == 202, answer.text
+    while (shown := (await server.get(f"/v1/imports/{answer.json()['id']}")).json())["status"] in (
+        "waiting",
+        "running",
+    ):
+        await asyncio.sleep(0.05)
+    assert (shown["status"], shown["created"], shown["rejected"]) == ("finished", NUMBER, 0)
+
+
+async def segment(server: Served, _: Path) -> None:
+    """Calls to track under the names of our types; what gives points directly is allowed by name."""
+    types = sorted({str(event["type"]) for event in events()})
+    settings = {"unmapped": "same_name", "default_events": False, "types": types}
+    source = await make_source(server, "segment", settings=settings)
+    told = [as_track(event) for event in events()]
+    for first in range(0, NUMBER, 50):
+        answer = await call(server, source, "batch", {"batch": told[first : first + 50]})
+        assert (answer.status_code, answer.text) == (200, '{"success": true}')
+    assert await counters(server, source.id) == {"received": NUMBER, "accepted": NUMBER}
+
+
+async def webhook(server: Served, _: Path) -> None:
+    """A system that sends JSON of its own form, mapped by paths."""
+    types = sorted({str(event["type"]) for event in events()})
+    settings = {
+        "customer": "who.id", "type": "what", "reference": "message", "occurred_at": "when", "properties": None,
+        "types": types,
+    }  # fmt: skip
+    source = await make_source(server, "webhook", settings=settings)
+    secret = {"X-Webhook-Secret": source.secrets["secret"]}
+    for event in events():
+        body = {
+            "who": {"id": event["customer"]}, "what": event["type"], "message": event["reference"],
+            "when": event["occurred_at"], "properties": event["properties"],
+        }  # fmt: skip
+        answer = await server.post(f"/v1/hooks/{source.id}", body, key=None, headers=secret)
+        assert answer.status_code == 200, (event, answer.text)
+    assert await counters(server, source.id) == {"received": NUMBER, "accepted": NUMBER}
+
+
 DOORS: dict[str, Door] = {
+    "form": as_forms,
     "bulk": in_bulk,
     "ndjson": in_lines,
     "csv": imported,
+    "import": uploaded,
+    "segment": segment,
+    "webhook": webhook,
     "antavo": antavo,
     "antavo-bulk": antavo_in_bulk,
 }
@@ -138,6 +198,19 @@ def as_action(event: Event) -> Event:
     properties = cast("dict[str, object]", event["properties"])
     data = {**properties, "effective_timestamp": int(moment.timestamp())}
     return {"customer": event["customer"], "action": event["type"], "data": data}
+
+
+def as_form(event: Event) -> dict[str, str]:
+    plain = {name: str(value) for name, value in event.items() if name != "properties"}
+    return {**plain, "properties": json.dumps(event["properties"])}
+
+
+def as_track(event: Event) -> Event:
+    """The event as a Segment-compatible library sends it."""
+    return {
+        "type": "track", "userId": event["customer"], "event": event["type"], "messageId": event["reference"],
+        "timestamp": event["occurred_at"], "properties": event["properties"],
+    }  # fmt: skip
 
 
 def as_csv(told: list[Event]) -> bytes:
