@@ -68,7 +68,7 @@ async def test_the_key_may_stand_in_the_body(served: Served, source: Made) -> No
         ("batch", b"[]", {}, 400, "not_an_object"),
         ("batch", b'{"batch": 1, "batch": []}', {}, 400, "not_an_object"),
         ("batch", b'{"batch": {}}', {}, 400, "invalid_batch"),
-        ("batch", gzip.compress(b"x")[:-4], {}, 400, "broken_encoding"),
+        ("batch", gzip.compress(b"x", mtime=0)[:-4], {}, 400, "broken_encoding"),
         ("batch", gzip.compress(b" " * (limits.BODY_BYTES_BULK + 1)), {}, 413, "too_large"),
     ],
 )
