@@ -14,10 +14,13 @@ One server per session (per worker under xdist) with nothing flushed to disk; th
 
 from __future__ import annotations
 
+import fcntl
 import inspect
+import os
 import secrets
 import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -35,6 +38,7 @@ from troth.embedded.postgres import Cluster, running_cluster
 
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 _TEMPLATE = "template_troth"
+_CLIENTS = Path(__file__).resolve().parent / "clients"
 _SCRATCH_BYTES = 4 << 30
 
 
@@ -165,3 +169,17 @@ async def _on_server(cluster: Cluster, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The libraries of tests/clients/package-lock.json, installed by the first worker that needs them."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("node is not installed")
+    installed, lock = _CLIENTS / "node_modules" / ".package-lock.json", _CLIENTS / "package-lock.json"
+    with (_CLIENTS / "package.json").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+            subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=_CLIENTS, check=True, capture_output=True)
+            os.utime(installed)
+    return installed.parent

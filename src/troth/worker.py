@@ -1,4 +1,4 @@
-"""Work beside serving: what falls due for quiet customers, what webhooks are told; as the owner, statistics, partitions
+"""Work beside serving: due work, webhooks, counters of doors, what has expired; as the owner, statistics, partitions.
 
 In: an engine, the way to the database. Out: nothing; what fails is logged and tried again. It serves no request and
 holds none up: due work goes in small batches that give way to live events. Workers share it without double work.
@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 import asyncpg
 
@@ -52,13 +53,8 @@ Flush = Callable[[], Awaitable[None]]
 @asynccontextmanager
 async def settling(engine: Engine) -> AsyncIterator[None]:
     """Applies what falls due for as long as the context lasts; the batch under way is finished."""
-    stopping = asyncio.Event()
-    working = asyncio.create_task(_settle(engine, stopping))
-    try:
+    async with _until_told(partial(_settle, engine)):
         yield
-    finally:
-        stopping.set()
-        await working
 
 
 async def _settle(engine: Engine, stopping: asyncio.Event) -> None:
@@ -82,13 +78,10 @@ async def delivering(engine: Engine, config: Config) -> AsyncIterator[None]:
     pace = Pace()
     async with open_sender(allows_private=config.webhooks_private, timeout_seconds=pace.timeout_seconds) as sender:
         relay = Relay(office=Office(database=engine.database, vault=engine.vault, sender=sender, pace=pace))
-        stopping = asyncio.Event()
-        working = asyncio.create_task(_deliver(relay, stopping))
         try:
-            yield
+            async with _until_told(partial(_deliver, relay)):
+                yield
         finally:
-            stopping.set()
-            await working
             await relay.close()
 
 
@@ -106,13 +99,8 @@ async def _deliver(relay: Relay, stopping: asyncio.Event) -> None:
 @asynccontextmanager
 async def upkeep(access: DatabaseAccess) -> AsyncIterator[None]:
     """Runs the upkeep for as long as the context lasts."""
-    working = asyncio.create_task(_work(access))
-    try:
+    async with _beside(_work(access)):
         yield
-    finally:
-        working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
 
 
 async def _work(access: DatabaseAccess) -> None:
@@ -137,13 +125,10 @@ async def _look_after(access: DatabaseAccess) -> None:
 @asynccontextmanager
 async def keeping(flushes: Sequence[Flush]) -> AsyncIterator[None]:
     """Writes what doors keep in memory (counters, refusals) for as long as the context lasts, and at its end."""
-    working = asyncio.create_task(_keep(flushes))
     try:
-        yield
+        async with _beside(_keep(flushes)):
+            yield
     finally:
-        working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
         await _flush(flushes)
 
 
@@ -164,13 +149,8 @@ async def _flush(flushes: Sequence[Flush]) -> None:
 @asynccontextmanager
 async def expiring(database: Database) -> AsyncIterator[None]:
     """Drops rejections and waiting payloads whose time is over, for as long as the context lasts."""
-    working = asyncio.create_task(_expire(database))
-    try:
+    async with _beside(_expire(database)):
         yield
-    finally:
-        working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
 
 
 async def _expire(database: Database) -> None:
@@ -186,13 +166,8 @@ async def _expire(database: Database) -> None:
 @asynccontextmanager
 async def revisiting(revisit: Callable[[], Awaitable[int]]) -> AsyncIterator[None]:
     """Tries again what waits in inboxes for an order, for as long as the context lasts."""
-    working = asyncio.create_task(_revisit(revisit))
-    try:
+    async with _beside(_revisit(revisit)):
         yield
-    finally:
-        working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
 
 
 async def _revisit(revisit: Callable[[], Awaitable[int]]) -> None:
@@ -209,3 +184,30 @@ async def drop_old(database: Database, now: datetime) -> int:
     async with database.pool.acquire() as connection:
         waiting = await drop_expired(connection, now, _DROPPED)
         return waiting + await drop_rejections(connection, now, _DROPPED, limits.REJECTIONS_KEPT)
+
+
+# How work goes on beside serving
+
+
+@asynccontextmanager
+async def _until_told(work: Callable[[asyncio.Event], Awaitable[None]]) -> AsyncIterator[None]:
+    """Work that ends by itself once its event is set, with what is under way finished."""
+    stopping = asyncio.Event()
+    working = asyncio.ensure_future(work(stopping))
+    try:
+        yield
+    finally:
+        stopping.set()
+        await working
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Work that may be cut off anywhere."""
+    working = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working

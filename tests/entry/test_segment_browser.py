@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from tests.entry.sourcing import Made, counters, make_source, points_of
-from tests.entry.test_segment_clients import CLIENTS, node_modules
+from tests.entry.test_segment_clients import CLIENTS
 from tests.serving import Served
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -28,7 +28,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM.exists(), reason="chromium is not installed"),
 ]
-__all__ = ["node_modules"]
 
 
 class Page:

@@ -6,10 +6,6 @@ Those of npm are installed by `npm ci` beside their lock when they are not there
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
-import shutil
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -27,20 +23,6 @@ PYTHON = ["send_segment.py", "send_rudder.py"]
 NODE = ["send-segment.mjs", "send-rudder.mjs"]  # the first opens many connections at once
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="session")
-def node_modules() -> Path:
-    """The libraries of tests/clients/package-lock.json, installed by the first worker that needs them."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node is not installed")
-    installed, lock = CLIENTS / "node_modules" / ".package-lock.json", CLIENTS / "package-lock.json"
-    with (CLIENTS / "package.json").open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-            subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=CLIENTS, check=True, capture_output=True)
-            os.utime(installed)
-    return installed.parent
 
 
 async def send(request: pytest.FixtureRequest, library: str, *arguments: str) -> str:

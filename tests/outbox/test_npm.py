@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +16,6 @@ CLIENTS = Path(__file__).resolve().parents[1] / "clients"
 SECONDS = 60
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="session")
-def node_modules() -> Path:
-    """The libraries of tests/clients/package-lock.json, installed by the first worker that needs them."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node is not installed")
-    installed, lock = CLIENTS / "node_modules" / ".package-lock.json", CLIENTS / "package-lock.json"
-    with (CLIENTS / "package.json").open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-            subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=CLIENTS, check=True, capture_output=True)
-            os.utime(installed)
-    return installed.parent
 
 
 async def verified(*messages: tuple[str, dict[str, str], bytes]) -> list[dict[str, Any]]:
