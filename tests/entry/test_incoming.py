@@ -222,6 +222,8 @@ def nested(levels: int) -> Json:
 
 
 async def test_settings_are_checked_when_they_are_made(served: Served) -> None:
+    odd = await served.post("/v1/sources", {"id": "x", "kind": {}, "name": "x"})
+    assert (odd.status_code, odd.json()["code"]) == (422, "invalid_kind")
     for settings, pointer, code in [
         *WRONG,
         ({"properties": nested(limits.PROPERTY_DEPTH + 1)}, "/settings/properties", "too_deep"),

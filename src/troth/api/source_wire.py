@@ -121,7 +121,7 @@ def asked_source(body: bytes) -> SourceBody:
     if not isinstance(document.get("id"), str) or not _ID.fullmatch(cast("str", document["id"])):
         problems.append(Problem("/id", "invalid_id", "An id has 1 to 64 of a-z, 0-9, _ and -, as web-shop."))
     kind = document.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         problems.append(Problem("/kind", "invalid_kind", f"Kinds are {', '.join(KINDS)}."))
         refuse(problems)
     problems += _name_problems(document.get("name"))
