@@ -44,7 +44,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 class Sources:
     """What doors know of sources. Handlers find it in `app.state["sources"]`."""
 
-    __slots__ = ("_by_hash", "_by_id", "_counts", "_database", "_read_at", "_reading", "_vault")
+    __slots__ = ("_by_hash", "_by_id", "_counts", "_database", "_flushing", "_read_at", "_reading", "_vault")
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
@@ -54,6 +54,7 @@ class Sources:
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
         self._counts: dict[str, Counts] = {}
+        self._flushing = asyncio.Lock()
 
     async def by_id(self, source_id: str, kind: Kind) -> Source | None:
         """The enabled source of this kind; None when there is none."""
@@ -91,16 +92,16 @@ class Sources:
 
     async def flush(self) -> None:
         """Writes what was counted since the last time; what cannot be written is counted on."""
-        counted, self._counts = self._counts, {}
-        if not counted:
-            return
-        try:
-            async with self._database.pool.acquire() as connection:
-                await add_counts(connection, counted)
-        except BaseException:
-            for source_id, counts in counted.items():
-                self._give_back(source_id, counts)
-            raise
+        async with self._flushing:  # whoever asks meanwhile finds it written
+            counted, self._counts = self._counts, {}
+            try:
+                if counted:
+                    async with self._database.pool.acquire() as connection:
+                        await add_counts(connection, counted)
+            except BaseException:
+                for source_id, counts in counted.items():
+                    self._give_back(source_id, counts)
+                raise
 
     async def counts(self) -> dict[str, Counts]:
         """What was counted, this process's last second included."""
