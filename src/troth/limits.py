@@ -131,6 +131,7 @@ SOURCE_ERRORS = 20  # newest ones, kept per source
 SOURCE_OVERLAP_SECONDS = 30 * 86_400  # how long the secrets before a rotation may still be accepted
 SOURCE_INBOX_ITEMS = 20_000  # that wait in one source
 SOURCE_INBOX_DAYS = 30  # and so long
+SOURCE_INBOX_BYTES = 64 << 10  # of one of them; what is larger is refused
 SOURCE_PAYLOADS = 20  # newest ones, kept per source to be looked at
 SOURCE_PAYLOAD_BYTES = 64 << 10  # of one; a larger one is named, not kept
 SOURCE_PAYLOADS_BYTES = 16 << 20  # waiting to be written in one process; what is more is not kept

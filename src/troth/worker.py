@@ -105,19 +105,20 @@ async def _look_after(access: DatabaseAccess) -> None:
 @asynccontextmanager
 async def keeping(flushes: Sequence[Flush]) -> AsyncIterator[None]:
     """Writes what doors keep in memory (counters, refusals) for as long as the context lasts, and at its end."""
-    working = asyncio.create_task(_keep(flushes))
+    stopping = asyncio.Event()
+    working = asyncio.create_task(_keep(flushes, stopping))
     try:
         yield
     finally:
-        working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
-        await _flush(flushes)
+        stopping.set()
+        await working
 
 
-async def _keep(flushes: Sequence[Flush]) -> None:
-    while True:
-        await asyncio.sleep(FLUSH_SECONDS)
+async def _keep(flushes: Sequence[Flush], stopping: asyncio.Event) -> None:
+    """A flush under way is finished: cut short, it might count twice."""
+    while not stopping.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), FLUSH_SECONDS)
         await _flush(flushes)
 
 

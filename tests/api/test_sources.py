@@ -62,6 +62,8 @@ async def test_ids_and_naming_secrets_are_taken_once(served: Served) -> None:
 BAD = [
     ({"id": "Web shop"}, [("/id", "invalid_id")]),
     ({"kind": "braze"}, [("/kind", "invalid_kind")]),
+    ({"kind": {}}, [("/kind", "invalid_kind")]),
+    ({"settings": {"types": ["a\0"]}}, [("", "nul_character")]),
     ({"name": "", "enabled": "yes"}, [("/name", "invalid_name"), ("/enabled", "type")]),
     ({"name": "x" * (limits.SOURCE_NAME_LENGTH + 1)}, [("/name", "invalid_name")]),
     ({"colour": 1}, [("/colour", "unknown_field")]),
@@ -105,7 +107,9 @@ async def test_changes_merge(served: Served) -> None:
     assert [item["pointer"] for item in wrong.json()["errors"]] == ["/settings/anonymous"]
     assert (await served.request("PATCH", "/v1/sources/none", json={})).status_code == 404
     assert (await served.request("DELETE", "/v1/sources/web-shop")).status_code == 204
-    assert (await served.request("DELETE", "/v1/sources/web-shop")).status_code == 404
+    for gone in ("web-shop", "%00", "a%2Fb"):
+        assert (await served.request("DELETE", f"/v1/sources/{gone}")).status_code == 404
+        assert (await served.get(f"/v1/sources/{gone}/inbox")).status_code == 404
 
 
 async def test_who_may(served: Served) -> None:

@@ -133,6 +133,15 @@ async def test_a_full_inbox_refuses(served: Served, source: Made, monkeypatch: p
     assert shown["errors"][0]["code"] == "inbox_full"
 
 
+async def test_what_waits_is_bounded(served: Served, source: Made) -> None:
+    note = {"rating": 3, "note": "x" * limits.SOURCE_INBOX_BYTES}
+    long = {**VISIT, "messageId": "2", "anonymousId": "v" * (limits.IDENTIFIER_LENGTH + 1)}
+    await batch(served, source, {**VISIT, "messageId": "1", "properties": note}, long, {**VISIT, "messageId": "3"})
+    assert await counters(served, source.id) == {"received": 3, "waiting": 1, "refused": 2}
+    errors = (await served.get(f"/v1/sources/{source.id}")).json()["errors"]
+    assert {error["code"] for error in errors} == {"too_large", "missing"}
+
+
 async def test_names_and_visits_at_once_lose_and_double_nothing(served: Served, source: Made) -> None:
     named = {"type": "identify", "userId": "ada", "anonymousId": "v-1", "messageId": "i"}
     visits = [batch(served, source, {**VISIT, "messageId": str(number)}) for number in range(20)]

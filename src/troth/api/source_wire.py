@@ -111,6 +111,8 @@ def read_object(body: bytes, known: type[msgspec.Struct]) -> dict[str, object]:
     names = [field.encode_name for field in msgspec.structs.fields(known)]
     detail = f"Known fields are {', '.join(names)}."
     refuse([Problem(f"/{escape(name)}", "unknown_field", detail) for name in document if name not in names])
+    if b"\\u0000" in body:
+        raise invalid("", "nul_character", "Text may not contain the NUL character.")
     return document
 
 

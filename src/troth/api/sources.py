@@ -144,6 +144,7 @@ async def change_source(request: ReadRequest, source_id: FromPath[str]) -> ASGIR
 )
 async def remove_source(request: ReadRequest, source_id: FromPath[str]) -> ASGIResponse:
     """Close the door for good, and forget what waits in it. Recorded events stay."""
+    await load_source(request, source_id)
     async with reading_of(request).database.pool.acquire() as connection:
         if not await delete_source(connection, source_id):
             raise not_found("source", source_id)

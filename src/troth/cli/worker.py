@@ -16,7 +16,7 @@ from troth.cli.settings import data_option
 from troth.config import Config, read_config
 from troth.engine import Engine
 from troth.pipeline.settle import revisit
-from troth.worker import settling
+from troth.worker import expiring, settling
 
 
 @click.command()
@@ -34,7 +34,7 @@ async def _work(config: Config, *, once: bool) -> None:
             return
         stopped = asyncio.Event()
         with stopping_by_signal(stopped.set):
-            async with settling(engine):
+            async with settling(engine), expiring(engine.database):
                 click.echo("Troth applies what falls due; Ctrl-C stops it.")
                 await stopped.wait()
 

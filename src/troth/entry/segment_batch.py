@@ -28,6 +28,7 @@ _CALLS = frozenset({"track", "identify", "page", "screen", "group", "alias"})
 _IP_LENGTH = 45
 _DEPTH = limits.NESTING_DEPTH + 4
 _FULL = Problem("", "inbox_full", f"an inbox holds {limits.SOURCE_INBOX_ITEMS} payloads; name or drop visitors sooner")
+_LARGE = Problem("", "too_large", f"what waits for a name has at most {limits.SOURCE_INBOX_BYTES} bytes")
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -121,12 +122,17 @@ async def _resolve(door: SourceDoor, source: Source, found: Sorted) -> tuple[lis
 
 async def _wait(door: SourceDoor, source: Source, waiting: Sequence[Anonymous], days: int) -> None:
     """Put them into the inbox; what finds no room is refused."""
-    put = await door.inbox.put(source.id, [_item(visitor, delivery) for visitor, delivery in waiting], days)
+    items = [(_item(visitor, delivery), delivery) for visitor, delivery in waiting]
+    small = [item for item in items if len(item[0].payload) <= limits.SOURCE_INBOX_BYTES]
+    put = await door.inbox.put(source.id, [item for item, _ in small], days)
     fresh, held = put.count("put"), put.count("held")
     door.sources.count(source.id, received=fresh + held, waiting=fresh, duplicates=held)
-    for (_, delivery), became in zip(waiting, put, strict=True):
-        if became == "full":
-            door.refuse(source, delivery, Rejected((_FULL,)))
+    full = [delivery for (_, delivery), became in zip(small, put, strict=True) if became == "full"]
+    large = [delivery for item, delivery in items if len(item.payload) > limits.SOURCE_INBOX_BYTES]
+    for delivery in full:
+        door.refuse(source, delivery, Rejected((_FULL,)))
+    for delivery in large:
+        door.refuse(source, delivery, Rejected((_LARGE,)))
 
 
 def _item(visitor: str, delivery: Delivery) -> Item:

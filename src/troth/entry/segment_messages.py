@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from troth import limits
 from troth.core.coercion import parse_moment
 from troth.core.program.builtin_types import CUSTOMERS_SCOPE, PROFILE_TYPE
 from troth.core.sources.segment import EventMapping, SegmentSettings
@@ -56,9 +57,8 @@ def user_of(message: Message, name: str = "userId") -> object:
 
 
 def visitor_of(message: Message) -> str | None:
-    """The anonymous id, as a key of the inbox."""
-    value = user_of(message, "anonymousId")
-    return f"anonymous:{value}" if isinstance(value, str) else None
+    """The anonymous id, as a key of the inbox; None when there is none that may be one."""
+    return _key(user_of(message, "anonymousId"))
 
 
 def named_by(message: Message) -> dict[str, str]:
@@ -68,9 +68,13 @@ def named_by(message: Message) -> dict[str, str]:
         return {}
     visitors = [visitor_of(message)]
     if message["type"] == "alias":
-        previous = user_of(message, "previousId")
-        visitors = [f"anonymous:{previous}" if isinstance(previous, str) else None]
+        visitors = [_key(user_of(message, "previousId"))]
     return {visitor: user for visitor in visitors if visitor is not None}
+
+
+def _key(visitor: object) -> str | None:
+    is_sound = isinstance(visitor, str) and len(visitor) <= limits.IDENTIFIER_LENGTH
+    return f"anonymous:{visitor}" if is_sound else None
 
 
 def event_of(message: Message, settings: SegmentSettings, received: Received) -> RawEvent | None:
