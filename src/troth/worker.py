@@ -125,16 +125,15 @@ async def _look_after(access: DatabaseAccess) -> None:
 @asynccontextmanager
 async def keeping(flushes: Sequence[Flush]) -> AsyncIterator[None]:
     """Writes what doors keep in memory (counters, refusals) for as long as the context lasts, and at its end."""
-    try:
-        async with _beside(_keep(flushes)):
-            yield
-    finally:
-        await _flush(flushes)
+    async with _until_told(partial(_keep, flushes)):
+        yield
 
 
-async def _keep(flushes: Sequence[Flush]) -> None:
-    while True:
-        await asyncio.sleep(FLUSH_SECONDS)
+async def _keep(flushes: Sequence[Flush], stopping: asyncio.Event) -> None:
+    """A flush under way is finished: cut short, it might count twice."""
+    while not stopping.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), FLUSH_SECONDS)
         await _flush(flushes)
 
 

@@ -222,6 +222,8 @@ def nested(levels: int) -> Json:
 
 
 async def test_settings_are_checked_when_they_are_made(served: Served) -> None:
+    odd = await served.post("/v1/sources", {"id": "x", "kind": {}, "name": "x"})
+    assert (odd.status_code, odd.json()["code"]) == (422, "invalid_kind")
     for settings, pointer, code in [
         *WRONG,
         ({"properties": nested(limits.PROPERTY_DEPTH + 1)}, "/settings/properties", "too_deep"),
@@ -292,5 +294,7 @@ async def test_a_refund_of_another_system_waits_for_its_order_too(served: Served
     refund = {"type": "partial_refund", "id": "r1", "properties": {"order_id": "o1", "amount": "20"}}
     order = {"type": "purchase", "id": "p1", "customer": "ada", "properties": {"order_id": "o1", "amount": "100"}}
     assert await tell(served, source, refund) == {"received": 1, "waiting": 1}
+    large = {**refund, "id": "r2", "properties": {**refund["properties"], "note": "x" * limits.SOURCE_INBOX_BYTES}}
+    assert await tell(served, source, large) == {"received": 1, "refused": 1}
     assert await tell(served, source, order) == {"received": 1, "accepted": 1}
     assert await points_of(served, "ada") == 80

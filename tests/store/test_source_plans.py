@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import TestDatabase
-from troth.store import rejections, source_inbox
+from troth.store import rejections, source_inbox, source_payloads
 
 ROWS = 5_000
 FILLING = (
@@ -13,6 +13,7 @@ FILLING = (
     "now() + n * interval '1 minute', 'x'",
     "source_names select 's' || n % 5, sha256(n::text::bytea), md5(n::text)::uuid, 'x', "
     "now() + n * interval '1 minute'",
+    "source_payloads select 's' || n % 250, md5(n::text)::uuid, now(), 'x'",
     "rejections select md5(n::text)::uuid, now(), now() + n * interval '1 minute', 'api', null, 'x', '{x}', 'x'",
 )
 CASES = [
@@ -22,6 +23,8 @@ CASES = [
     (source_inbox.SQL["page_waiting"], "'s1', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 51"),
     (source_inbox.SQL["drop_expired_names"], "now(), 10"),
     (source_inbox.SQL["drop_expired_waiting"], "now(), 10"),
+    (source_inbox.SQL["oldest_waiting"], "'s1', '00000000-0000-0000-0000-000000000000', 50"),
+    (source_payloads.SQL["read_payloads"], "'s1', 20"),
     (rejections.SQL["read_rejection"], "md5('1')::uuid"),
     (
         rejections.SQL["page_rejections"],
@@ -41,6 +44,6 @@ async def test_nothing_is_scanned(database: TestDatabase) -> None:
             await owner.execute(f"prepare case_{number} ({', '.join(types)}) as {statement}")
             rows = await owner.fetch(f"explain execute case_{number}({values})")
             plan = "\n".join(row[0] for row in rows)
-            for table in ("source_inbox", "source_names", "rejections"):
+            for table in ("source_inbox", "source_names", "source_payloads", "rejections"):
                 assert f"Seq Scan on {table}" not in plan, plan
             assert "Index" in plan, plan

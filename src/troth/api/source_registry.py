@@ -53,7 +53,6 @@ class Sources:
         self._by_hash: dict[bytes, tuple[str, bool]] = {}  # → source, whether by its previous secret
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
-        self._flushing = asyncio.Lock()  # who reads counters waits for those being written
         self._counts: dict[str, Counts] = {}
         self._flushing = asyncio.Lock()  # who reads counters waits for those being written
 
@@ -93,13 +92,12 @@ class Sources:
 
     async def flush(self) -> None:
         """Writes what was counted since the last time; what cannot be written is counted on."""
-        async with self._flushing:
+        async with self._flushing:  # whoever asks meanwhile finds it written
             counted, self._counts = self._counts, {}
-            if not counted:
-                return
             try:
-                async with self._database.pool.acquire() as connection:
-                    await add_counts(connection, counted)
+                if counted:
+                    async with self._database.pool.acquire() as connection:
+                        await add_counts(connection, counted)
             except BaseException:
                 for source_id, counts in counted.items():
                     self._give_back(source_id, counts)

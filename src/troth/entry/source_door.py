@@ -87,7 +87,8 @@ class SourceDoor:
         """
         raw = named(source, delivery.raw)
         item = Item(key=key, reference=str(raw.reference), payload=_encode(raw))
-        (put,) = await self.inbox.put(source.id, [item], limits.SOURCE_INBOX_DAYS)
+        fits = len(item.payload) <= limits.SOURCE_INBOX_BYTES
+        put = (await self.inbox.put(source.id, [item], limits.SOURCE_INBOX_DAYS))[0] if fits else "full"
         (outcome,) = await self._ingest(source, [delivery])
         if put != "full" and _lacks_order(outcome):
             is_new = put == "put"
