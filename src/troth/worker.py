@@ -130,10 +130,12 @@ async def keeping(flushes: Sequence[Flush]) -> AsyncIterator[None]:
 
 
 async def _keep(flushes: Sequence[Flush], stopping: asyncio.Event) -> None:
-    """A flush under way is finished: cut short, it might count twice."""
-    while not stopping.is_set():
+    """A flush under way is finished: cut short, it might count twice. The last one comes when it is told to stop."""
+    is_last = False
+    while not is_last:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), FLUSH_SECONDS)
+        is_last = stopping.is_set()
         await _flush(flushes)
 
 
