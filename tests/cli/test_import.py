@@ -84,6 +84,18 @@ def test_rejected_rows_are_mended_and_imported(troth: Installation, tmp_path: Pa
     assert counts(again)[:2] == (3, 0), "what was mended is known in the first file too"
 
 
+def test_a_dry_run_shows_points_and_stores_nothing(troth: Installation, tmp_path: Path) -> None:
+    file = tmp_path / "dry.csv"
+    file.write_text(HEAD + "dry,purchase,dry-1,,5\ndry,purchase,dry-2,,x\n")
+    shown = run(troth.data, "import", str(file), "--dry-run")
+    assert shown.stdout.splitlines() == [
+        "line 2: created, purchase of dry: 5 points",
+        "line 3: rejected, purchase of dry: /properties/amount: 'amount' must be a number",
+        "2 rows previewed, 5 points; nothing was stored. Read as csv in utf-8, columns parted by ','.",
+    ]
+    assert counts(run(troth.data, "import", str(file), "--json")) == (2, 1, 0, 1, 5)
+
+
 def test_columns_are_mapped(troth: Installation, tmp_path: Path) -> None:
     file = tmp_path / "mapped.tsv"
     file.write_text("who\ttotal\tid\tinternal\nmapped\t9.00\to1\t?\n")
