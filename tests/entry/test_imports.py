@@ -323,3 +323,13 @@ async def test_templates_name_options(served: Served, monkeypatch: pytest.Monkey
     assert (await served.request("DELETE", path)).status_code == 204
     assert (await served.get(path)).status_code == 404
     assert (await served.request("DELETE", path)).status_code == 404
+
+
+async def test_history_that_was_paid_elsewhere_earns_nothing(served: Served) -> None:
+    refused = await send(served, orders("ada"), awards=False)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/options/awards")
+    answer = await imported(served, orders("ada"), mode="historical", awards=False)
+    assert (answer["status"], answer["points"], answer["rejected"]) == ("finished", 0, 0)
+    (event, *_) = (await served.get("/v1/customers/ada/events")).json()["items"]
+    shown = (await served.get(f"/v1/events/{event['id']}/explanation")).json()
+    assert {rule["reason"] for rule in shown["rules"]} == {"without_awards"}

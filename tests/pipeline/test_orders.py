@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
 
 from tests.conftest import TestDatabase
+from tests.pipeline.books_balance import check_books
 from tests.pipeline.shop import Shop, answer, code, codes, document, open_shop, record
 from troth.core.ids import reference_hash
 from troth.pipeline.outcome import RawEvent
@@ -160,3 +162,15 @@ async def test_a_refund_without_an_id_is_known_by_its_reference(shop: Shop) -> N
     rows = await shop.rows("select properties->>'refund_id' as known_by from events where type = 'partial_refund'")
     hashes = [reference_hash("reference", f"{customer}-back").hex()[:32] for customer in ("anna", "berta")]
     assert sorted(row["known_by"] for row in rows) == sorted(f"ref:{text}" for text in hashes)
+
+
+async def test_history_without_awards_earns_nothing_later_either(shop: Shop) -> None:
+    """What was paid elsewhere is recorded, counts as an order, and owes nothing when it is changed or given back."""
+    old = msgspec.structs.replace(order("anna", "o1", "100", "r1"), is_historical=True, may_earn=False)
+    assert (code(await shop.one(old)), await shop.balance("anna")) == ("applied", 0)
+    assert record(await shop.one(order("anna", "o1", "150", "r2"))).points == 0
+    assert record(await shop.one(RawEvent(customer="anna", type="refund", properties={"order_id": "o1"}))).points == 0
+    assert record(await shop.one(order("anna", "o2", "20", "r3"))).points == 20
+    rows = await shop.rows("select inputs from events order by seq limit 1")
+    assert [json.loads(row["inputs"]) for row in rows] == [{"awards": False}]
+    await check_books(shop.database)

@@ -37,7 +37,7 @@ from troth.store.files import FileStore, NewFile, new_file_id
 from troth.store.jobs import Job, JobStatus, Lease, NewJob, add_job, find_job, take_this_job
 
 _SHOWN_SECONDS = 0.25
-_OPTIONS = {"delimiter": "--delimiter", "quote": "--quote", "encoding": "--encoding", "mapping": "--map"}
+_OPTIONS = {"mapping": "--map", "awards": "--no-awards"}
 _ROWS_PREVIEWED = 20
 _SIZE_MAX = 1 << 50  # of a file of this machine
 
@@ -54,6 +54,7 @@ _SIZE_MAX = 1 << 50  # of a file of this machine
 @click.option("--quote", help="What quotes cells of a CSV file. Default: detected.")
 @click.option("--encoding", help="As utf-8, utf-16, windows-1252. Default: detected.")
 @click.option("--historical", is_flag=True, help="Of the past: nobody outside is told, no workflow starts.")
+@click.option("--no-awards", is_flag=True, help="With --historical: what was paid elsewhere; no rule is asked.")
 @click.option("--sort", is_flag=True, help="Order rows by customer and time before anything is recorded.")
 @click.option("--dry-run", is_flag=True, help="Show what the first rows would bring; nothing is stored.")
 @click.option("--rejected", type=click.Path(dir_okay=False, path_type=Path), help="Where rejected rows are written. "
@@ -212,6 +213,7 @@ def _options(asked: Mapping[str, object]) -> ImportOptions:
         given = {
             "kind": "customers" if asked["customers"] else "events",
             "mode": "historical" if asked["historical"] else "live",
+            "awards": not asked["no_awards"],
             "sort": asked["sort"],
             "mapping": read_targets(mappings if isinstance(mappings, tuple) else ()),
             "format": asked["form"],

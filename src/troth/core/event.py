@@ -22,6 +22,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     occurred_at: datetime  # aware, UTC
     recorded_at: datetime  # aware, UTC, to the millisecond; real time
     judged_at: datetime  # the program's present: recorded_at, unless a test clock stands; of due work its moment
+    may_earn: bool = True  # rules judge it; history that was paid elsewhere is recorded without awards
     is_timed: bool = True  # its sender said when it occurred
     values: tuple[object, ...]
     properties: str  # canonical JSON of the stored form, personal ones left out

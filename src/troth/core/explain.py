@@ -64,6 +64,7 @@ REASONS = {
     "nothing_to_award": "its formula gives no whole positive number of points",
     "limit_reached": "its limit for this customer is used up",
     "group": "another rule of its group gives more",
+    "without_awards": "it was imported as history, without awards",
     "order_over": "the order was rejected or refunded as a whole",
     "order_empty": "nothing is left of the order after its refunds",
 }
@@ -74,6 +75,8 @@ def explain(event: Event, inputs: Inputs, book: RuleBook) -> list[ExplainedRule]
     rules = book.by_type.get(event.type.id)
     if rules is None:
         return []
+    if not inputs.may_earn:
+        return [_ended(rule.rule, "without_awards", None) for rule in rules.rules]
     verdicts = judge(rules, event, inputs, book.program.settings.rounding)
     arranged = rules.arrange(inputs.values)
     return [
@@ -104,6 +107,8 @@ def explain_order(before: Order | None, order: Order, book: RuleBook) -> list[Ex
 def _standing(order: Order, book: RuleBook) -> tuple[str | None, Net]:
     """Why the order deserves nothing, if so, and what it comes to."""
     standing = net(book.program.event_types[order.type], order.content, order.refunds)
+    if not order.may_earn:
+        return "without_awards", standing
     if order.is_rejected or order.is_refunded:
         return "order_over", standing
     return ("order_empty" if standing.is_empty else None), standing

@@ -27,6 +27,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     values: Mapping[str, object]
     multiplier: Decimal = Decimal(1)
     rooms: Mapping[str, tuple[Room, ...]] = {}
+    may_earn: bool = True  # False: no rule was asked
 
 
 class Reader(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -79,6 +80,8 @@ def to_json(inputs: Inputs) -> dict[str, object] | None:
         record["multiplier"] = str(inputs.multiplier)
     if inputs.rooms:
         record["rooms"] = inputs.rooms
+    if not inputs.may_earn:
+        record["awards"] = False
     return record or None
 
 
@@ -91,6 +94,7 @@ def from_json(record: Mapping[str, object] | None) -> Inputs:
     assert isinstance(rooms, Mapping)
     return Inputs(
         values={name: _from_plain(value) for name, value in values.items()},
+        may_earn=bool(record.get("awards", True)),
         multiplier=Decimal(str(record.get("multiplier", "1"))),
         rooms={rule: tuple((room[0], room[1]) for room in left) for rule, left in rooms.items()},
     )

@@ -45,6 +45,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 NOTHING = Inputs(values={})
+UNREWARDED = Inputs(values={}, may_earn=False)
 
 
 def system_event(
@@ -111,6 +112,8 @@ def _judge(account: Account, act: Callable[[Account], Effect] | None) -> tuple[I
         return _judge_order(account)
     action = act or ACTIONS.get(event.type.id)
     effect = action(account) if action is not None else Effect()
+    if not event.may_earn:
+        return UNREWARDED, effect
     rules = book.by_type.get(event.type.id)
     if rules is None:
         return NOTHING, effect
@@ -126,8 +129,10 @@ def _judge(account: Account, act: Callable[[Account], Effect] | None) -> tuple[I
 def _judge_order(account: Account) -> tuple[Inputs, Effect]:
     event, book = account.event, account.shelf.live
     is_opening = event.type.id not in ORDER_FAMILY_TYPES and known_order(account) is None
-    rules = book.by_type.get(event.type.id) if is_opening else None
+    rules = book.by_type.get(event.type.id) if is_opening and event.may_earn else None
     inputs = take_inputs(rules, account.state, event, book) if rules is not None else NOTHING
+    if is_opening and not event.may_earn:
+        inputs = UNREWARDED
     if is_opening and opens_plainly(account):
         return inputs, _open_plainly(account, inputs, rules)
     found = open_or_change(account, inputs)

@@ -34,7 +34,7 @@ def inputs_of(order: Order) -> Inputs:
 
 def deserved(order: Order, standing: Net, book: RuleBook, inputs: Inputs) -> Sequence[Verdict]:
     rules = book.by_type.get(order.type)
-    if rules is None:
+    if rules is None or not order.may_earn:
         return NO_VERDICTS
     return judge(rules, view_of(order, standing, book), inputs, book.program.settings.rounding)
 
@@ -71,6 +71,7 @@ def new_order(event: Event, inputs: Inputs, content: Fact, revision: int) -> Ord
         multiplier=str(inputs.multiplier),
         content=content,
         rooms=inputs.rooms,
+        may_earn=inputs.may_earn,
     )
 
 

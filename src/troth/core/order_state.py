@@ -85,6 +85,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
     multiplier: str = "1"  # and the tier multiplier of then
     content: Fact  # the newest
     rooms: Mapping[str, tuple[Room, ...]] = {}  # per limited rule: what its limits leave this order at most
+    may_earn: bool = True  # False: history that was paid elsewhere; it never deserves anything
     refunds: tuple[Fact, ...] = ()  # by identity
     accepted_at: datetime | None = None
     decides_at: datetime | None = None  # when it is accepted or rejected by itself

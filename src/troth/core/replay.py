@@ -189,6 +189,7 @@ def event_of(past: PastEvent, book: RuleBook) -> Event:
         parent=past.parent,
         depth=past.depth,
         order_key=past.order_key,
+        may_earn=bool((past.inputs or {}).get("awards", True)),
     )
 
 

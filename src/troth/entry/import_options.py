@@ -55,6 +55,7 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     mapping: Mapping[str, str] = {}  # column → customer, type, reference, occurred_at, properties.NAME; - leaves it out
     type: str | None = None  # the event type of rows that name none
     mode: Literal["live", "historical"] = "live"  # historical: nobody outside is told, no workflow starts
+    awards: bool = True  # historical: false records what was paid elsewhere, and no rule is asked
     sort: bool = False  # by customer and time before anything is recorded
 
 
@@ -91,6 +92,8 @@ def check_options(options: ImportOptions) -> ImportOptions:
         raise OptionError("mapping", f"at most {limits.IMPORT_COLUMNS} columns are mapped")
     if options.kind == "customers" and (options.type is not None or "type" in options.mapping.values()):
         raise OptionError("type", "rows of customers are profile events; they have no other type")
+    if not options.awards and options.mode != "historical":
+        raise OptionError("awards", "only an import in the mode historical goes without awards")
     try:
         read_targets([f"{column}={target}" for column, target in options.mapping.items()])
     except MappingError as error:
@@ -136,6 +139,7 @@ def rows_of(file: ImportFile, asked: ImportAsked, *, source_detail: str, owner: 
         scopes=frozenset(asked.permits) if asked.permits is not None else None,
         is_trusted=asked.is_trusted,
         is_historical=options.mode == "historical",
+        may_earn=options.awards,
     )
     return NdjsonRows(file, reading) if detected.format == "ndjson" else CsvRows(file, reading)
 

@@ -86,6 +86,7 @@ class Reading:
     scopes: frozenset[str] | None = None  # of the sender; None: everything is allowed
     is_trusted: bool = False  # from whoever holds the data
     is_historical: bool = False
+    may_earn: bool = True
 
     @property
     def fields(self) -> Sequence[str]:
@@ -118,6 +119,7 @@ class Reading:
             source_detail=self.source_detail,
             is_trusted=self.is_trusted,
             is_historical=self.is_historical,
+            may_earn=self.may_earn,
             mark=mark_of(self.owner, number) if self.owner is not None else None,
             scopes=self.scopes,
             extra=extra,

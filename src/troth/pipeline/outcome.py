@@ -31,6 +31,7 @@ class RawEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_command: bool = False  # written by an endpoint for direct effects: may be a command type
     is_trusted: bool = False  # from whoever holds the data: no signature is demanded
     is_historical: bool = False  # of the past: nobody outside is told, no workflow starts
+    may_earn: bool = True  # False, of history: it was paid elsewhere, no rule is asked
     mark: int | None = None  # in its id, so that it is known again (core.ids.mark_of)
     scopes: frozenset[str] | None = None  # of the sender; None: everything is allowed
     extra: Mapping[str, object] = {}  # unknown fields beside the known ones, each a problem

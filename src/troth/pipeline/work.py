@@ -108,6 +108,7 @@ class Work(msgspec.Struct, kw_only=True):
             recorded_at=recorded,
             judged_at=self.clock or recorded,
             is_timed=valid.occurred_at is not None,
+            may_earn=valid.raw.may_earn,
             values=valid.values,
             properties=valid.properties,
             attributes=valid.attributes,
