@@ -187,10 +187,10 @@ async def running_app(
                 await stack.enter_async_context(
                     keeping((parts.sources.flush, parts.refusals.flush, parts.payloads.flush))
                 )
+                await stack.enter_async_context(revisiting(OrderInbox(door=parts.source_door).revisit))
                 if config.settles:
                     await stack.enter_async_context(settling(engine))
                     await stack.enter_async_context(expiring(database))
-                    await stack.enter_async_context(revisiting(OrderInbox(door=parts.source_door).revisit))
                 if config.runs_jobs:
                     await stack.enter_async_context(running_jobs(engine))
                 if config.delivers:

@@ -44,7 +44,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 class Sources:
     """What doors know of sources. Handlers find it in `app.state["sources"]`."""
 
-    __slots__ = ("_by_hash", "_by_id", "_counts", "_database", "_flushing", "_read_at", "_reading", "_vault")
+    __slots__ = ("_by_hash", "_by_id", "_counts", "_database", "_flushing", "_read_at", "_reading", "_taking", "_vault")
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
@@ -55,6 +55,7 @@ class Sources:
         self._reading = asyncio.Lock()
         self._counts: dict[str, Counts] = {}
         self._flushing = asyncio.Lock()  # who reads counters waits for those being written
+        self._taking: dict[str, asyncio.Lock] = {}
 
     async def by_id(self, source_id: str, kind: Kind) -> Source | None:
         """The enabled source of this kind; None when there is none."""
@@ -75,6 +76,10 @@ class Sources:
         """Every enabled source of this kind."""
         await self._refresh()
         return [source for source in self._by_id.values() if source.enabled and source.kind == kind]
+
+    def taking(self, source_id: str) -> asyncio.Lock:
+        """Held by who takes something out of the source's inbox, so that one request records, removes and counts it."""
+        return self._taking.setdefault(source_id, asyncio.Lock())
 
     def forget(self) -> None:
         """Reads the sources anew: this process has changed one."""

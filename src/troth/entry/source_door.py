@@ -66,13 +66,19 @@ class SourceDoor:
 
         What `read` makes nothing of is dropped.
         """
+        if not keys or not await self.inbox.waiting(source.id, keys, 1):
+            return 0
+        async with self.sources.taking(source.id):
+            return await self._take(source, keys, read)
+
+    async def _take(self, source: Source, keys: Sequence[str], read: Reader) -> int:
         total = 0
-        while keys and (waiting := await self.inbox.waiting(source.id, keys)):
+        while waiting := await self.inbox.waiting(source.id, keys):
             found = [read(item) for item in waiting]
             deliveries = [delivery for delivery in found if delivery is not None]
             outcomes = await self._ingest(source, deliveries)
             taken = await self.inbox.remove(source.id, [item.id for item in waiting])
-            if taken == len(waiting):  # else another request took them too, and counts them
+            if taken == len(waiting):  # else another process took them too, and counts them
                 self._note(source, deliveries, outcomes, waiting=-taken, dropped=len(found) - len(deliveries))
             else:
                 self.sources.count(source.id, waiting=-taken, duplicates=taken)
@@ -85,6 +91,10 @@ class SourceDoor:
         It is put into the inbox first, so that whoever opens the order meanwhile finds it there. Out: None while it
         waits. Raises Overloaded.
         """
+        async with self.sources.taking(source.id):
+            return await self._record_or_wait(source, delivery, key)
+
+    async def _record_or_wait(self, source: Source, delivery: Delivery, key: str) -> Outcome | None:
         raw = named(source, delivery.raw)
         item = Item(key=key, reference=str(raw.reference), payload=_encode(raw))
         fits = len(item.payload) <= limits.SOURCE_INBOX_BYTES
@@ -98,7 +108,8 @@ class SourceDoor:
         if put == "put" and not gone:  # whoever opened the order has recorded and counted it
             self.sources.count(source.id, received=1, waiting=1)
         else:
-            self._note(source, [delivery], [outcome], received=1, waiting=-gone if put == "held" else 0)
+            before = gone if put == "held" else 0  # the same, delivered before, that was counted as waiting
+            self._note(source, [delivery], [outcome], received=1, waiting=-before, duplicates=before)
         return outcome
 
     async def _take_back(self, source: Source, item: Item) -> int:
@@ -116,7 +127,7 @@ class SourceDoor:
         if taken == len(settled):
             done = [deliveries[place] for place in settled], [outcomes[place] for place in settled]
             self._note(source, *done, waiting=-taken)
-        else:  # another request took some too, and counts them
+        else:  # somebody else took some too, and counts them
             self.sources.count(source.id, waiting=-taken, duplicates=taken)
         return taken
 
