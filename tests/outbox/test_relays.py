@@ -26,7 +26,7 @@ from troth.outbox.relay import Relay
 from troth.store import deliveries
 
 TOPICS = ["event.recorded"]
-GUARD_SECONDS = 120  # against a test that never ends; no measure of speed
+GUARD_SECONDS = 400  # against a test that never ends; no measure of speed
 
 
 @pytest.fixture
