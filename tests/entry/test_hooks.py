@@ -87,8 +87,14 @@ def mac(secret: str, signed: bytes, algorithm: str = "sha256") -> hmac.HMAC:
 
 
 Prove = Callable[[str], dict[str, str]]
-NOW = str(int(time.time()))
 OLD = str(int(time.time()) - limits.SIGNATURE_SECONDS - 60)
+
+
+def timed(secret: str, when: str) -> dict[str, str]:
+    """A signature over the time and the body."""
+    return {"X-Time": when, "X-Signature": mac(secret, f"{when}.".encode() + BODY).hexdigest()}
+
+
 PROOFS: dict[
     str, tuple[Json, Prove, list[Prove]]
 ] = {  # settings → headers that pass, headers that do not; each made with the secret
@@ -117,10 +123,10 @@ PROOFS: dict[
     ),
     "with its time": (
         {"scheme": "hmac", "timestamp_header": "X-Time"},
-        lambda secret: {"X-Time": NOW, "X-Signature": mac(secret, f"{NOW}.".encode() + BODY).hexdigest()},
+        lambda secret: timed(secret, str(int(time.time()))),
         [
             lambda secret: {"X-Signature": mac(secret, BODY).hexdigest()},
-            lambda secret: {"X-Time": OLD, "X-Signature": mac(secret, f"{OLD}.".encode() + BODY).hexdigest()},
+            lambda secret: timed(secret, OLD),
             lambda secret: {"X-Time": "9" * 400, "X-Signature": ""},
         ],
     ),

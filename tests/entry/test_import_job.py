@@ -13,7 +13,7 @@ import pytest
 
 from tests.pipeline.shop import Shop, document, open_shop
 from troth import limits
-from troth.core.ids import bears, mark_of, uuid7
+from troth.core.ids import bears, mark_of
 from troth.core.program import Program
 from troth.embedded.access import DatabaseAccess
 from troth.entry import import_job, import_run
@@ -21,6 +21,7 @@ from troth.entry.import_job import EXPIRED, Importer, ImportProgress, run_import
 from troth.entry.import_options import Detected, ImportAsked, ImportOptions
 from troth.entry.import_rows import Row
 from troth.entry.import_sort import SortedRows, SortStopped
+from troth.pipeline.naming import new_id
 from troth.pipeline.outcome import Outcome, Overloaded, RawEvent
 from troth.store.files import FileStore, NewFile, new_file_id
 from troth.store.jobs import Ending, Lease, LeaseLostError, NewJob, add_job, take_this_job
@@ -219,7 +220,7 @@ async def test_a_file_that_is_no_longer_kept_cannot_be_imported(desk: Desk) -> N
 def test_an_id_bears_its_mark_and_no_other() -> None:
     owner = uuid4()
     marks = [mark_of(owner, number) for number in range(200)]
-    ids = [uuid7(1_700_000_000_000 + number, number % 256, mark) for number, mark in enumerate(marks)]
+    ids = [new_id(number % 256, mark) for number, mark in enumerate(marks)]
     assert all(bears(event_id, mark) for event_id, mark in zip(ids, marks, strict=True))
     assert not any(bears(ids[0], mark) for mark in marks[1:])
     assert not bears(ids[0], mark_of(uuid4(), 0))

@@ -145,8 +145,11 @@ def _complete(operation: Described, found: Documented, schemas: Mapping[object, 
     if found.parameters:
         operation["parameters"] = [*cast("list[object]", operation.get("parameters") or []), *found.parameters]
     answers = {str(status): _answer(status, kind, schemas) for status, kind in sorted(found.answers.items())}
-    problem = {"content": {MEDIA_TYPE: {"schema": schemas[ProblemDocument]}}, "description": "A problem document"}
-    operation["responses"] = {**answers, "default": problem}
+    problem: Described = {MEDIA_TYPE: {"schema": schemas[ProblemDocument]}}
+    for status, answer in answers.items():
+        if status >= "400":  # an error in a form of the door's own, or, where the door is closed, ours
+            answer["content"] = {**cast("Described", answer.get("content") or {}), **problem}
+    operation["responses"] = {**answers, "default": {"content": problem, "description": "A problem document"}}
     if not found.needs_key:
         operation["security"] = []
 

@@ -80,7 +80,8 @@ def _by_day_known(account: Account, posting: Posting, change: Known) -> tuple[Kn
         if taken < last.points:
             kept.append(Known(last.day, last.points - taken))
     if rest > 0:
-        kept.append(Known(change.day, rest))
+        same = kept.pop().points if kept and kept[-1].day == change.day else 0
+        kept.append(Known(change.day, same + rest))
     account.keep_order(msgspec.structs.replace(order, known=tuple(kept)))
     return (*parts, Known(change.day, rest)) if rest else tuple(parts)
 
