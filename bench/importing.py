@@ -1,8 +1,9 @@
 """python -m bench.importing [--rows N] [--wide N] [--seconds N]: imports over HTTP, each figure beside its limit.
 
 Three measures on one server: the rate of an import ÷ the equal CTE at 32 clients in the same run; p99 of single events
-while an import runs ÷ p99 of the same load without one; and a file of wide rows, with the most memory the server has
-held and how far the bar was ever from the rows. Durable, on a disk. Prints one line of JSON for each. Exits 0: no test.
+while an import runs ÷ p99 of the same load without one; and a file of wide rows, with the most memory all Python
+processes of the server have held, and how far the bar was ever from the rows. Durable, on a disk. Prints one line of
+JSON for each. Exits 0: no test.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 import httpx
 
 from bench.limit import open_limit
+from bench.rows import connect
 from bench.server import Server, data_on_disk, running_server
 from bench.traffic import CSV_HEADER, Traffic, csv_rows
 
@@ -30,6 +32,10 @@ CUSTOMERS = 10_000
 LIVE_CONNECTIONS = 4
 _WIDE_COLUMNS = 30
 _POLL_SECONDS = 0.1
+_UNSETTLED = (
+    "select exists (select from troth.customers where due_at <= now()) or "
+    "(select dated <> revision from troth.program_live)"
+)
 
 
 async def main(arguments: list[str]) -> int:
@@ -41,6 +47,7 @@ async def main(arguments: list[str]) -> int:
     with data_on_disk() as data, running_server(data) as server:
         server.load(CUSTOMERS, LIVE_CONNECTIONS, kind="bulk", events=CUSTOMERS, each_once=True)
         async with server.cluster() as cluster:
+            await settled(cluster.dsn("postgres"))
             limit = await open_limit(cluster, server.meter(cluster), CUSTOMERS)
             before = (await limit.run(32, asked.seconds)).rate
             rate = measure_rate(server, asked.rows)
@@ -50,6 +57,16 @@ async def main(arguments: list[str]) -> int:
         measure_tail(server, asked.seconds)
         measure_wide(server, asked.wide)
     return 0
+
+
+async def settled(dsn: str) -> None:
+    """Until no customer waits to be looked at again, as all do when a program was published."""
+    connection = await connect(dsn)
+    try:
+        while await connection.fetchval(_UNSETTLED):
+            await asyncio.sleep(_POLL_SECONDS)
+    finally:
+        await connection.close()
 
 
 def measure_rate(server: Server, rows: int) -> float:
@@ -89,9 +106,9 @@ def measure_wide(server: Server, rows: int) -> None:
     """A large file: memory at most, and the largest distance between the bar and the rows."""
     file = server.data.parent / "wide.csv"
     write_wide_rows(file, rows)
-    memory_before, distances = server.memory_mb, [0.0]
+    memory_before, distances, memories = server.memory_mb, [0.0], [0.0]
     import_id = send(server, file)
-    with watching(server, import_id, rows, distances):
+    with watching(server, import_id, rows, (distances, memories)):
         found = wait_for(server, import_id)
     assert (found["status"], found["created"]) == ("finished", rows), found
     say(
@@ -99,21 +116,23 @@ def measure_wide(server: Server, rows: int) -> None:
         rows=rows,
         file_mb=file.stat().st_size / 1e6,
         seconds=found["seconds"],
-        memory_mb=server.memory_mb,
+        memory_mb=max(memories),
         memory_before_mb=memory_before,
         bar_off_by_at_most=max(distances),
     )
 
 
 @contextmanager
-def watching(server: Server, import_id: str, rows: int, distances: list[float]) -> Iterator[None]:
-    """Compares, now and then, the share of bytes with the share of rows."""
+def watching(server: Server, import_id: str, rows: int, noted: tuple[list[float], list[float]]) -> Iterator[None]:
+    """Notes, now and then, how far the share of bytes is from the share of rows, and the memory of all processes."""
     is_over = threading.Event()
+    distances, memories = noted
 
     def watch() -> None:
         while not is_over.wait(0.5):
             found = status(server, import_id)
             distances.append(abs(found["bytes_read"] / found["bytes_total"] - found["read"] / rows))
+            memories.append(server.memory_mb)
 
     watcher = threading.Thread(target=watch)
     watcher.start()

@@ -58,11 +58,8 @@ class Server:
 
     @property
     def memory_mb(self) -> float:
-        """The most memory the Python process has held so far (resident, in MB of 10^6 bytes)."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(r"VmHWM:\s+(\d+) kB", status)
-        assert found is not None
-        return int(found[1]) * 1024 / 1e6
+        """The most that each Python process of now has held (resident, MB of 10^6 bytes); their sum."""
+        return sum(_most_memory_mb(number) for number in (self.process.pid, *_beside(self.process.pid)))
 
     def meter(self, cluster: Cluster) -> Meter:
         postmaster = (cluster.folder.server / "postmaster.pid").read_text().partition("\n")[0]
@@ -73,6 +70,40 @@ class Server:
         """Its PostgreSQL, as a guest."""
         async with running_cluster(self.data) as cluster:
             yield cluster
+
+
+def _beside(server: int) -> list[int]:
+    """The processes that the server, or one of these, has started for its jobs."""
+    parents = {int(entry.name): _parent(entry) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    found, looked_at = list[int](), [server]
+    while looked_at:
+        parent = looked_at.pop()
+        children = [number for number, known in parents.items() if known == parent]
+        found += [number for number in children if _is_of_troth(number)]
+        looked_at += children
+    return found
+
+
+def _parent(entry: Path) -> int:
+    try:
+        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0  # it has ended
+
+
+def _is_of_troth(number: int) -> bool:
+    try:
+        return b"troth.processes" in Path(f"/proc/{number}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _most_memory_mb(number: int) -> float:
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{number}/status").read_text())
+    except OSError:
+        return 0.0
+    return int(found[1]) * 1024 / 1e6 if found is not None else 0.0
 
 
 @contextmanager

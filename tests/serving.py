@@ -20,9 +20,10 @@ import uvicorn
 
 from troth.api.health import Readiness
 from troth.api.keys import KeyRequest, make_key
-from troth.app import running_app
+from troth.app import Jobs, running_app
 from troth.config import Config
 from troth.embedded.access import DatabaseAccess
+from troth.jobs import running_jobs
 from troth.store.keys import KeyRecord, insert_key
 from troth.store.vault import Vault
 
@@ -71,11 +72,13 @@ async def store_key(database: DatabaseAccess, request: KeyRequest) -> tuple[str,
 
 
 @asynccontextmanager
-async def serving(database: DatabaseAccess, config: Config | None = None) -> AsyncIterator[Served]:
-    """The server over this database, until the context ends."""
+async def serving(
+    database: DatabaseAccess, config: Config | None = None, jobs: Jobs = running_jobs
+) -> AsyncIterator[Served]:
+    """The server over this database, until the context ends; `jobs` runs its jobs."""
     config, vault = config or Config(), Vault(MASTER_KEY)
     key, _ = await store_key(database, replace(EVERYTHING, mode=config.mode))
-    async with running_app(config, database, vault) as (app, readiness):
+    async with running_app(config, database, vault, jobs) as (app, readiness):
         listener = socket.create_server(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         settings = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False)  # type: ignore[arg-type]

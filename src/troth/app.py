@@ -6,8 +6,8 @@ In: the parts of a running server. Out: an ASGI application, and the OpenAPI doc
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -135,6 +135,9 @@ OPERATIONS: Sequence[ControllerRouterHandler] = (
 )
 
 
+Jobs = Callable[[Engine], AbstractAsyncContextManager[None]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What a running server is made of."""
@@ -166,9 +169,12 @@ class Parts:
 
 @asynccontextmanager
 async def running_app(
-    config: Config, database_access: DatabaseAccess, vault: Vault
+    config: Config, database_access: DatabaseAccess, vault: Vault, jobs: Jobs = running_jobs
 ) -> AsyncIterator[tuple[ASGIApp, Readiness]]:
-    """The application over a prepared database. Events taken in are settled before the context ends."""
+    """The application over a prepared database. Events taken in are settled before the context ends.
+
+    `jobs`: what runs them, if this process is to.
+    """
     async with database_access.open_database(
         connections=config.read_connections, statement_seconds=config.statement_seconds
     ) as database:
@@ -192,7 +198,7 @@ async def running_app(
                     await stack.enter_async_context(settling(engine))
                     await stack.enter_async_context(expiring(database))
                 if config.runs_jobs:
-                    await stack.enter_async_context(running_jobs(engine))
+                    await stack.enter_async_context(jobs(engine))
                 if config.delivers:
                     await stack.enter_async_context(delivering(engine, config))
                 yield build_app(parts), parts.readiness

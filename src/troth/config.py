@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
@@ -130,6 +131,10 @@ class Config:
     runs_jobs: bool = field(
         default=True, metadata=_variable("TROTH_RUNS_JOBS", read_switch)
     )  # `serve` runs imports and exports; off: `troth worker` does
+    job_processes: int = field(
+        default=min(len(os.sched_getaffinity(0)), 4) if hasattr(os, "sched_getaffinity") else 2,
+        metadata=_variable("TROTH_JOB_PROCESSES", whole(0, 32)),
+    )  # that `serve` runs jobs with, beside itself; 0: in its own process
     import_mb: int = field(
         default=limits.IMPORT_FILE_MB, metadata=_variable("TROTH_IMPORT_MB", whole(1, 1 << 20))
     )  # MiB of one uploaded file

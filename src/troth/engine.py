@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from troth import limits
+from troth.config import Config
 from troth.core.program import Program
 from troth.pipeline.batcher import Batcher
 from troth.pipeline.books import Books
 from troth.store.pool import Database
 from troth.store.programs import load_program
-from troth.store.vault import Vault
+from troth.store.vault import MasterKeyError, Vault, open_vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,3 +53,15 @@ async def running_engine(
     batcher = Batcher(database, books, vault, lanes=lanes, queue_events=queue_events)
     async with batcher:
         yield Engine(database=database, vault=vault, books=books, batcher=batcher, keep_files=keep_files)
+
+
+def open_vault_of(config: Config) -> Vault:
+    """The vault of this configuration; the key file is made when it is missing. Raises MasterKeyError."""
+    if config.master_key is not None:
+        return Vault(config.master_key)
+    if config.database_url is not None and config.mode == "production":
+        raise MasterKeyError(
+            "set TROTH_MASTER_KEY to 32 random bytes (openssl rand -base64 32), the same for every server of this "
+            "database, and keep a copy"
+        )
+    return open_vault(None, config.data / "master.key")

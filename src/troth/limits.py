@@ -44,6 +44,7 @@ EXPRESSION_TRACE = 400  # steps shown of one evaluation
 # Pipeline
 BATCH_EVENTS = 500  # events of one transaction
 IMPORT_CHUNK_EVENTS = 200
+CREW_BYTES = 256 << 10  # a smaller file is not worth starting processes for
 IMPORT_CHUNK_CHARACTERS = 4 << 20  # a chunk ends with the row that passes it
 IMPORT_CHUNKS_IN_FLIGHT = 10  # two full batches for each of two lanes
 IMPORT_ROW_CHARACTERS = 1 << 20  # one record of a file, all its lines together

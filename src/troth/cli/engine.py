@@ -14,10 +14,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 
 from troth.api.logging import configure_logging
-from troth.cli.settings import open_vault_of
 from troth.config import Config
 from troth.embedded.access import DatabaseAccess, data_folder
-from troth.engine import Engine, running_engine
+from troth.engine import Engine, open_vault_of, running_engine
 from troth.starter import starter_document
 from troth.store.programs import Signature, ensure_program
 from troth.store.upkeep import analyse_grown

@@ -33,6 +33,8 @@ from troth.entry.import_preview import PreviewAnswer, first_rows, preview_rows
 from troth.entry.import_rows import MappingError, read_targets, rejected_name, rejected_path
 from troth.entry.rejected_rows import RejectedRows
 from troth.jobs import FAULTS, run_job
+from troth.processes.crew import Crews
+from troth.runners import runners_with
 from troth.store.files import FileStore, NewFile, new_file_id
 from troth.store.jobs import Job, JobStatus, Lease, NewJob, add_job, find_job, take_this_job
 
@@ -129,7 +131,7 @@ async def _import(config: Config, path: Path, asked: ImportAsked, rejected: Path
             )
             worker = uuid4()
             lease = Lease(engine.database, await add_job(engine.database, job, worker), worker)
-            return await _run(engine, lease, bar, rows)
+            return await _run(config, lease, (engine, bar, rows))
 
 
 async def _resume(config: Config, name: str, rejected: object) -> Result:
@@ -147,11 +149,13 @@ async def _resume(config: Config, name: str, rejected: object) -> Result:
         stored_name = rejected_name(stored.name if stored is not None else name, asked.detected.format)
         path = rejected if isinstance(rejected, Path) else Path(stored_name)
         with showing((stored.size if stored is not None else 0) or 0) as bar, RejectedRows(path) as rows:
-            return await _run(engine, lease, bar, rows)
+            return await _run(config, lease, (engine, bar, rows))
 
 
-async def _run(engine: Engine, lease: Lease, bar: Bar, rejected: RejectedRows) -> Result:
+async def _run(config: Config, lease: Lease, context: tuple[Engine, Bar, RejectedRows]) -> Result:
     """Run the job to its end, or until Ctrl-C pauses it; rejected rows are copied as they come."""
+    engine, bar, rejected = context
+    runners = runners_with(Crews(config=config).recording)
     following = asyncio.create_task(_follow(engine, lease.job.id, bar, rejected))
     status: JobStatus | None = None
     failure: str | None = None
@@ -161,7 +165,7 @@ async def _run(engine: Engine, lease: Lease, bar: Bar, rejected: RejectedRows) -
 
     with stopping_by_signal(pause):
         try:
-            status = await run_job(engine, lease, asyncio.Event())
+            status = await run_job(engine, lease, asyncio.Event(), runners)
         except FAULTS as error:
             failure = str(error) or type(error).__name__
         finally:

@@ -22,9 +22,10 @@ from troth.api.keys import (
     seal_secret,
     show_key_id,
 )
-from troth.cli.settings import data_option, open_vault_of
+from troth.cli.settings import data_option
 from troth.config import Config, read_config
 from troth.embedded.access import data_folder
+from troth.engine import open_vault_of
 from troth.store.keys import KeyKind, KeyRecord, insert_key, list_keys, revoke_key, shorten_key
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -22,10 +23,13 @@ import uvloop
 from litestar.types import ASGIApp
 
 from troth.api.logging import configure_logging, describe_fault, logger, request_log
-from troth.app import running_app
-from troth.cli.settings import data_option, open_vault_of
+from troth.app import Jobs, running_app
+from troth.cli.settings import data_option
 from troth.config import Config, read_config
 from troth.embedded.access import data_folder
+from troth.engine import open_vault_of
+from troth.jobs import running_jobs
+from troth.processes.jobs import jobs_beside
 from troth.worker import upkeep
 
 _KEEP_ALIVE_SECONDS = 75  # longer than the idle time of usual load balancers, so that they close first
@@ -65,7 +69,7 @@ async def _serve(config: Config, listener: socket.socket) -> None:
     async with (
         data_folder(config, purpose="serve", may_join=False) as access,
         upkeep(access),
-        running_app(config, access, open_vault_of(config)) as (app, readiness),
+        running_app(config, access, open_vault_of(config), _jobs(config)) as (app, readiness),
     ):
         server = _Server(_uvicorn_config(config, app))
 
@@ -78,6 +82,11 @@ async def _serve(config: Config, listener: socket.socket) -> None:
         signals.act = _wait_for_the_end
     request_log().flush()
     logger().info("stopped")
+
+
+def _jobs(config: Config) -> Jobs:
+    """What runs jobs: this process, or others beside it."""
+    return partial(jobs_beside, config=config) if config.job_processes else running_jobs
 
 
 async def _run(config: Config, server: uvicorn.Server, listener: socket.socket) -> None:

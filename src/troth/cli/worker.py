@@ -19,6 +19,8 @@ from troth.config import Config, read_config
 from troth.engine import Engine
 from troth.jobs import running_jobs
 from troth.pipeline.settle import revisit
+from troth.processes.crew import Crews
+from troth.runners import runners_with
 from troth.worker import delivering, expiring, settling
 
 
@@ -37,7 +39,8 @@ async def _work(config: Config, *, once: bool) -> None:
             return
         stopped = asyncio.Event()
         with stopping_by_signal(stopped.set):
-            jobs = running_jobs(engine) if config.runs_jobs else nullcontext()
+            crews = Crews(config=config)
+            jobs = running_jobs(engine, runners_with(crews.recording)) if config.runs_jobs else nullcontext()
             async with settling(engine), expiring(engine.database), delivering(engine, config), jobs:
                 click.echo("Troth applies what falls due, runs jobs and delivers to webhooks; Ctrl-C stops it.")
                 await stopped.wait()

@@ -24,13 +24,18 @@ def bucket_of(text: str) -> int:
 
 
 def uuid7(milliseconds: int, bucket: int, random: int) -> UUID:
-    """A UUIDv7 of Unix time in `milliseconds`; `random` gives RANDOM_BITS bits.
+    """A UUIDv7 of Unix time in `milliseconds`; `random` gives RANDOM_BITS bits."""
+    return UUID(int=uuid7_number(milliseconds, bucket, random))
+
+
+def uuid7_number(milliseconds: int, bucket: int, random: int) -> int:
+    """The 128 bits of `uuid7`.
 
     The last 20 bits start in their middle, so that `neighbour` never carries into the bits above.
     """
     rand_a = bucket << 4 | random >> 62 & 0xF
     rand_b = (random & (1 << 62) - 1) >> SERIAL_BITS << SERIAL_BITS | 1 << SERIAL_BITS - 1
-    return UUID(int=milliseconds << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b)
+    return milliseconds << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b
 
 
 def neighbour(event_id: UUID, steps: int) -> UUID:
@@ -40,7 +45,12 @@ def neighbour(event_id: UUID, steps: int) -> UUID:
 
 def recorded_at(event_id: UUID) -> datetime:
     """The moment in the id, exact to the millisecond."""
-    return EPOCH + timedelta(milliseconds=event_id.int >> 80)
+    return _moment(event_id.int >> 80)
+
+
+@lru_cache(maxsize=1_000)
+def _moment(milliseconds: int) -> datetime:
+    return EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def bucket_in(event_id: UUID) -> int:

@@ -74,10 +74,11 @@ class ImportRun:
         last: asyncio.Task[None] | None = None
         try:
             while not self._is_stopping and (chunk := await self._read()):
+                most = 0 if _looks_back(chunk) else limits.IMPORT_CHUNKS_IN_FLIGHT - 1
+                await _settle(under_way, most)
                 last = asyncio.create_task(self._record(chunk, last))
                 under_way.append(last)
-                if len(under_way) >= limits.IMPORT_CHUNKS_IN_FLIGHT:
-                    await under_way.popleft()
+                await _settle(under_way, most)
                 if self._checkpoint is not None:
                     await self._checkpoint()
         finally:
@@ -154,6 +155,18 @@ class ImportRun:
         if len(self._latest) >= limits.IMPORT_WATCHED:
             self._latest.clear()
         self._latest[customer] = at
+
+
+async def _settle(under_way: deque[asyncio.Task[None]], most: int) -> None:
+    """Wait until at most so many chunks are under way."""
+    while len(under_way) > most:
+        await under_way.popleft()
+
+
+def _looks_back(chunk: Sequence[Row]) -> bool:
+    """Whether a row is about the customer of an order that an earlier chunk may open: that one has to be recorded, and
+    none behind may overtake it."""
+    return any(row.event is not None and row.event.customer is None for row in chunk)
 
 
 def _is_own(row: Row, record: RecordedEvent) -> bool:

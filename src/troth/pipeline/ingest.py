@@ -95,7 +95,9 @@ class Ingest:
         ledger = await judge_works(connection, works, parties, (self._sources(book, works), {}))
         if ledger.needs_transaction or any(not isinstance(work.outcome, Applied) for work in works):
             return False
-        claims = {key: event_id for work in owners for key, event_id in work.claims.items()}
+        claims: dict[bytes, UUID] = {}
+        for work in owners:
+            claims.update(work.claims)
         try:
             await ledger.write(connection, claims, list(found.rows.values()), tells=found.sends)
         except Conflicting:

@@ -134,7 +134,8 @@ async def _find_orders(
     for work in works:
         if work.order_key is None:
             continue
-        key, party = UUID(bytes=work.order_key[:16]), parties[work.customer]
+        assert work.order_uuid is not None, "named"
+        key, party = work.order_uuid, parties[work.customer]
         opening, owner = found.get(work.order_key, (None, None))
         if owner is not None and owner != party.row.id:
             detail = _NOT_YOURS.format(order=work.valid.order_id)

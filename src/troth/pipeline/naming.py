@@ -11,7 +11,9 @@ import time
 from collections.abc import Iterable, Iterator
 from uuid import UUID
 
-from troth.core.ids import MARK_BITS, RANDOM_BITS, SERIAL_BITS, bucket_of, uuid7
+from asyncpg.pgproto.pgproto import UUID as StoredUUID  # noqa: N811 - a uuid.UUID, made and hashed in C
+
+from troth.core.ids import MARK_BITS, RANDOM_BITS, SERIAL_BITS, bucket_of, uuid7_number
 from troth.pipeline.work import Work
 from troth.store.batch import Names
 
@@ -39,7 +41,7 @@ class _Ids:
         if self._number >> RANDOM_BITS:
             self._begin(self._millisecond + 1)
             return self.make(bucket, mark)
-        return uuid7(self._millisecond, bucket, self._number)
+        return StoredUUID(uuid7_number(self._millisecond, bucket, self._number).to_bytes(16))
 
     def _begin(self, millisecond: int) -> None:
         self._millisecond = millisecond

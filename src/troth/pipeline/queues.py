@@ -37,6 +37,17 @@ class BatchStatistics(msgspec.Struct):
     events: int = 0
     seconds: float = 0.0
 
+    def add(self, other: BatchStatistics) -> None:
+        self.batches += other.batches
+        self.events += other.events
+        self.seconds += other.seconds
+
+    def take(self) -> BatchStatistics:
+        """All of it, for somebody else to count; nothing is left."""
+        taken = BatchStatistics(self.batches, self.events, self.seconds)
+        self.batches, self.events, self.seconds = 0, 0, 0.0
+        return taken
+
 
 class Line(msgspec.Struct, eq=False):
     """What waits for one lane."""
@@ -71,6 +82,15 @@ class Queues:
         await asyncio.gather(*self._tasks)
         for lane in self._lanes:
             await lane.close()
+
+    @property
+    def lived_at(self) -> float:
+        """When live events were last put in, or told of; monotonic seconds."""
+        return max(line.lived_at for line in self._lines)
+
+    def give_way(self) -> None:
+        """Live events come to another process of this database: patient ones go in small batches for a while."""
+        self._lines[0].lived_at = time.monotonic()
 
     @property
     def waiting_events(self) -> int:
@@ -130,7 +150,7 @@ class Queues:
 
     def _take_patient(self, line: Line) -> list[Group]:
         """As much as fits one batch; while live events come, on any lane, only as much as they may wait for."""
-        is_alone = time.monotonic() - max(other.lived_at for other in self._lines) > limits.PATIENCE_SECONDS
+        is_alone = time.monotonic() - self.lived_at > limits.PATIENCE_SECONDS
         groups = _take(line.patient, limits.BATCH_EVENTS if is_alone else limits.PATIENT_EVENTS)
         line.patient_events -= sum(len(group.works) for group in groups)
         return groups

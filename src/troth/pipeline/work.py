@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
+from asyncpg.pgproto.pgproto import UUID as StoredUUID  # noqa: N811 - a uuid.UUID, made and hashed in C
 
 from troth.core.event import Event
 from troth.core.ids import recorded_at, reference_hash, show_id
@@ -21,7 +22,8 @@ class Work(msgspec.Struct, kw_only=True):
     revision: int  # of the program it was validated under
     id: UUID | None = None
     reference_key: bytes = b""
-    order_key: bytes | None = None  # of an event of an order: the hash by which the order is claimed
+    order_key: bytes | None = None  # of an event of an order: the hash by which the order is claimed,
+    order_uuid: UUID | None = None  # and what names the order beside its customer
     clock: datetime | None = None  # the test clock it was validated under; None: real time
     follows: bool = False  # an earlier event of its batch claims its order
     echoes: bool = False  # an earlier event of its batch claims its reference: judged only if that one is refused
@@ -40,6 +42,7 @@ class Work(msgspec.Struct, kw_only=True):
         text = self.valid.reference if self.valid.reference is not None else show_id("evt", event_id)
         self.reference_key = reference_hash("reference", text)
         self.order_key = self.order_hash
+        self.order_uuid = StoredUUID(self.order_key[:16]) if self.order_key is not None else None
 
     @property
     def order_hash(self) -> bytes | None:
@@ -88,8 +91,7 @@ class Work(msgspec.Struct, kw_only=True):
         if self.echoes:
             return {}
         claim = None if self.follows else self.order_claim
-        keys = (self.reference_key,) if claim is None else (self.reference_key, claim)
-        return dict.fromkeys(keys, self.id)
+        return {self.reference_key: self.id} if claim is None else {self.reference_key: self.id, claim: self.id}
 
     def event(self) -> Event:
         """The event as the core judges it; made once."""
@@ -114,5 +116,5 @@ class Work(msgspec.Struct, kw_only=True):
             attributes=valid.attributes,
             tags=valid.tags,
             birth_date=valid.birth_date,
-            order_key=UUID(bytes=self.order_key[:16]) if self.order_key is not None else None,
+            order_key=self.order_uuid,
         )

@@ -1,0 +1,1 @@
+"""Processes beside the one that serves: one that runs jobs, and those that record an import's events with it."""

@@ -1,0 +1,51 @@
+"""A process that records events for another one: chunks in, their outcomes out.
+
+Chunks go to the lanes in the order in which they come, so each customer's events keep theirs. When the link closes,
+what was taken in is finished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from troth.engine import Engine
+from troth.pipeline.outcome import Applied, Duplicate, Outcome, Overloaded
+from troth.processes.engine import engine_of
+from troth.processes.link import Link
+from troth.processes.messages import Chunk, Failed, GiveWay, Hello, Settled
+
+
+async def record(hello: Hello, link: Link) -> None:
+    under_way: set[asyncio.Task[None]] = set()
+    async with engine_of(hello) as engine:
+        await engine.books.live()
+        while (message := await link.receive()) is not None:
+            match message:
+                case GiveWay():
+                    engine.batcher.queues.give_way()
+                case Chunk():
+                    task = asyncio.create_task(_record(engine, link, message))
+                    under_way.add(task)
+                    task.add_done_callback(under_way.discard)
+        await asyncio.gather(*under_way)
+
+
+async def _record(engine: Engine, link: Link, chunk: Chunk) -> None:
+    try:
+        outcomes = await engine.batcher.ingest(chunk.events, is_patient=True)
+    except Overloaded as error:
+        link.send(Failed(chunk.number, str(error), is_overload=True))
+    except Exception as error:
+        link.send(Failed(chunk.number, f"{type(error).__name__}: {error}", is_overload=False))
+    else:
+        link.send(Settled(chunk.number, [_told(outcome) for outcome in outcomes], engine.batcher.statistics.take()))
+
+
+def _told(outcome: Outcome) -> Outcome:
+    """What an import reads of an outcome; the rest of a record is not worth its way."""
+    if not isinstance(outcome, Applied | Duplicate):
+        return outcome
+    record = msgspec.structs.replace(outcome.record, awards=(), wallets={}, tier=None, caused=(), warnings=())
+    return msgspec.structs.replace(outcome, record=record)
