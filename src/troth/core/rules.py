@@ -98,6 +98,7 @@ class RuleBook:
     limited_types: frozenset[str]  # event types that have rules with limits
 
     wallets: Mapping[str, Wallet]
+    wallet_ids: tuple[str, ...]  # in document order
     tier_basis: str  # `tiers.basis_of` of the program
 
     @property
@@ -140,6 +141,7 @@ def compile_rules(program: Program) -> RuleBook:
         limited_types=frozenset(name for name, rules in by_type.items() if rules.limited),
         expiries={wallet.id: wallet.expiry for wallet in program.wallets},
         wallets={wallet.id: wallet for wallet in program.wallets},
+        wallet_ids=tuple(wallet.id for wallet in program.wallets),
         tier_basis=basis_of(program.tiers, program.settings.time_zone),
     )
 

@@ -16,7 +16,7 @@ from troth.core.program import Program
 from troth.entry.import_file import ImportFile, Source
 from troth.entry.import_options import Detected, ImportAsked, ImportOptions, rows_of
 from troth.entry.import_rows import Row, structured_properties
-from troth.pipeline.outcome import Applied, Conflict, Duplicate, Outcome, Previewed, RawEvent, Rejected
+from troth.pipeline.outcome import Applied, Conflict, Duplicate, Outcome, RawEvent, Rejected
 
 
 class Previews(Protocol):
@@ -90,8 +90,9 @@ def _shown(row: Row, outcome: Outcome) -> PreviewRow:
     customer = event.customer if event is not None and isinstance(event.customer, str) else None
     type_id = event.type if event is not None and isinstance(event.type, str) else None
     match outcome:
-        case Previewed(record) | Applied(record):
-            return PreviewRow(line=row.line, status="created", customer=customer, type=type_id, points=record.points)
+        case Applied():
+            points = outcome.brief.points
+            return PreviewRow(line=row.line, status="created", customer=customer, type=type_id, points=points)
         case Duplicate():
             return PreviewRow(line=row.line, status="duplicate", customer=customer, type=type_id, points=0)
         case Conflict(problem):

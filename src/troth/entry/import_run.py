@@ -19,7 +19,17 @@ from troth.core.coercion import Problem
 from troth.core.ids import bears, read_id
 from troth.core.record import RecordedEvent
 from troth.entry.import_rows import Row
-from troth.pipeline.outcome import Applied, Conflict, Duplicate, Outcome, Overloaded, RawEvent, Rejected
+from troth.pipeline.outcome import (
+    Applied,
+    Brief,
+    Conflict,
+    Duplicate,
+    Outcome,
+    Overloaded,
+    RawEvent,
+    Rejected,
+    brief_of,
+)
 
 Reject = Callable[[Row, Sequence[Problem]], None]
 Checkpoint = Callable[[], Awaitable[None]]
@@ -130,10 +140,10 @@ class ImportRun:
         tally = self.tally
         tally.read += 1
         match outcome:
-            case Applied(record):
-                self._count_created(record)
+            case Applied():
+                self._count_created(outcome.brief)
             case Duplicate(record) if _is_own(row, record):
-                self._count_created(record)  # before the run was broken off
+                self._count_created(brief_of(record))  # before the run was broken off
             case Duplicate(_, payload_mismatch):
                 tally.duplicates += 1
                 tally.mismatched += payload_mismatch
@@ -144,10 +154,10 @@ class ImportRun:
                 tally.rejected += 1
                 self._reject(row, problems)
 
-    def _count_created(self, record: RecordedEvent) -> None:
-        tally, customer, at = self.tally, record.customer or "", record.occurred_at[:_SECONDS]
+    def _count_created(self, brief: Brief) -> None:
+        tally, customer, at = self.tally, brief.customer or "", brief.occurred_at[:_SECONDS]
         tally.created += 1
-        tally.points += record.points
+        tally.points += brief.points
         latest = self._latest.get(customer, "")
         if at < latest:
             tally.backwards += 1

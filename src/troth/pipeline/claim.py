@@ -94,7 +94,7 @@ class Claims:
     async def _recorded(self, work: Work, stored: StoredEvent, customers: Names) -> Outcome:
         """The reference is recorded: by this very event (its answer was lost), by an equal one, or by another."""
         if stored.id == work.id:
-            return Applied(stored.record)
+            return Applied.of(stored.record)
         return await self.compare(work.raw, stored, customers.get(work.customer))
 
     async def compare(

@@ -93,9 +93,9 @@ def _judge(work: Work, party: Party, ledger: Ledger, context: tuple[Shelf, dict[
     if state.stocks:
         state = msgspec.structs.replace(state, stocks={**state.stocks, **stocks})
     decision = decide(state, work.event(), shelf)
-    record = ledger.add(work, party, decision)
-    if record is not None:
-        work.outcome = Applied(record)
+    applied = ledger.add(work, party, decision)
+    if applied is not None:
+        work.outcome = applied
     elif decision.duplicate_of is not None:
         work.duplicate_of = decision.duplicate_of
     else:

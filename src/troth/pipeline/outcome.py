@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -37,16 +37,47 @@ class RawEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, object] = {}  # unknown fields beside the known ones, each a problem
 
 
-class Applied(msgspec.Struct, frozen=True, gc=False):
-    """Recorded now."""
+class Brief(msgspec.Struct, frozen=True, gc=False):
+    """What is counted of a recorded event; as in its record."""
 
-    record: RecordedEvent
+    customer: str | None
+    occurred_at: str
+    points: int
 
 
-class Previewed(Applied, frozen=True, gc=False):
+class Applied:
+    """Recorded now. The record is made when it is first asked for: of most of an import's it never is."""
+
+    __slots__ = ("_make", "_record", "brief")
+
+    def __init__(self, brief: Brief, make: Callable[[], RecordedEvent]) -> None:
+        self.brief = brief
+        self._make = make
+        self._record: RecordedEvent | None = None
+
+    @property
+    def record(self) -> RecordedEvent:
+        if self._record is None:
+            self._record = self._make()
+        return self._record
+
+    @classmethod
+    def of(cls, record: RecordedEvent) -> Applied:
+        return Applied(brief_of(record), lambda: record)
+
+
+class Previewed(Applied):
     """What would be recorded, and why."""
 
-    rules: tuple[ExplainedRule, ...]
+    __slots__ = ("rules",)
+
+    def __init__(self, record: RecordedEvent, rules: tuple[ExplainedRule, ...]) -> None:
+        super().__init__(brief_of(record), lambda: record)
+        self.rules = rules
+
+
+def brief_of(record: RecordedEvent) -> Brief:
+    return Brief(record.customer, record.occurred_at, record.points)
 
 
 class Duplicate(msgspec.Struct, frozen=True, gc=False):

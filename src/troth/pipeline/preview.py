@@ -21,7 +21,7 @@ from troth.pipeline.outcome import Outcome, Previewed, RawEvent, Rejected
 from troth.pipeline.owners import Owners
 from troth.pipeline.validate import Refused
 from troth.pipeline.work import Work
-from troth.pipeline.write import Party, show_record
+from troth.pipeline.write import Party, show, show_record
 from troth.store import batch
 from troth.store.batch import CustomerRow
 from troth.store.loading import Sources
@@ -107,9 +107,8 @@ def _outcome(work: Work, party: Party, decision: Decision, shelf: Shelf) -> Outc
     if decision.judged is None:
         assert decision.refusal is not None
         return Rejected((decision.refusal,))
-    return Previewed(
-        show_record(decision.judged, party, work, shelf.live), tuple(_rules(decision.judged, party, decision, shelf))
-    )
+    record = show_record(decision.judged, party, work, show(decision.judged, shelf.live))
+    return Previewed(record, tuple(_rules(decision.judged, party, decision, shelf)))
 
 
 def _rules(judged: Judged, party: Party, decision: Decision, shelf: Shelf) -> list[ExplainedRule]:

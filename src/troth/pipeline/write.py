@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -20,6 +21,7 @@ from troth.core.program.builtin_types import PROFILE_TYPE
 from troth.core.record import CausedEvent, RecordedEvent, awards_of, net_points, show_after, show_caused
 from troth.core.rules import RuleBook
 from troth.core.state import CustomerState, Stock
+from troth.pipeline.outcome import Applied, Brief
 from troth.pipeline.work import Work
 from troth.store import ledger
 from troth.store.batch import CustomerRow
@@ -53,25 +55,26 @@ class Ledger:
         self._profiles: dict[UUID, dict[str, object]] = {}  # customer → personal attributes that profile events change
         self._stocks: Mapping[str, Stock] = {}
 
-    def add(self, work: Work, party: Party, decision: Decision) -> RecordedEvent | None:
-        """Take in one decision. Out: the record to answer with, or None when the event was not recorded."""
+    def add(self, work: Work, party: Party, decision: Decision) -> Applied | None:
+        """Take in one decision. Out: what to answer, or None when the event was not recorded."""
         first = len(self._written.events) + 1
         self.settle(party, decision.due, decision.state, is_touched=bool(decision.recorded))
-        record = None
+        applied = None
         if decision.judged is not None:
-            record = self._add_whole(decision.judged, party, work)
+            applied = self._add_whole(decision.judged, party, work)
         if work.raw.is_historical:
             self._quiet.update(range(first, len(self._written.events) + 1))
-        return record
+        return applied
 
-    def _add_whole(self, judged: Judged, party: Party, work: Work) -> RecordedEvent:
+    def _add_whole(self, judged: Judged, party: Party, work: Work) -> Applied:
         """An event with everything it causes."""
-        record = self._add_event(judged, party, work)
+        shown = self._add_event(judged, party, work)
         for effect in judged.caused:
             self._add_event(effect, party, None)
         if work.valid.type.id == PROFILE_TYPE:
             self._profiles.setdefault(party.row.id, {}).update(work.valid.personal_properties)
-        return record
+        brief = Brief(party.row.external_id, show_time(judged.event.occurred_at), shown.points)
+        return Applied(brief, partial(show_record, judged, party, work, shown))
 
     def settle(self, party: Party, due: Sequence[Judged], state: CustomerState, *, is_touched: bool = True) -> None:
         """Take in what fell due for a customer, and the state after it (and after the event behind it)."""
@@ -172,10 +175,9 @@ class Ledger:
             if claim is not None and before.redemptions.get(claim.id) is not claim:
                 self._written.redemptions.append((place, claim))
 
-    def _add_event(self, judged: Judged, party: Party, work: Work | None) -> RecordedEvent:
-        record = show_record(judged, party, work, self._book)
-        row = self._event_row(judged, party, work, record)
-        written = self._written
+    def _add_event(self, judged: Judged, party: Party, work: Work | None) -> Shown:
+        shown, written = show(judged, self._book), self._written
+        row = self._event_row(judged, party, work, shown)
         written.events.append(row)
         place = len(written.events)
         for posting in judged.postings:
@@ -184,9 +186,9 @@ class Ledger:
             written.codes.append((*judged.code, judged.event.id))
         if work is None:
             written.references.append((_system_reference(judged, party), judged.event.id))
-        return record
+        return shown
 
-    def _event_row(self, judged: Judged, party: Party, work: Work | None, record: RecordedEvent) -> EventRow:
+    def _event_row(self, judged: Judged, party: Party, work: Work | None, shown: Shown) -> EventRow:
         event, raw, row_key = judged.event, work.raw if work else None, _key(party)
         inputs = to_json(judged.inputs)
         code = None if judged.code is None else self._codes.get(judged.code)
@@ -205,11 +207,11 @@ class Ledger:
             parent=event.parent,
             depth=event.depth,
             caused=len(judged.caused),
-            points=record.points,
+            points=shown.points,
             properties=event.properties,
             inputs=None if inputs is None else _encoder.encode(inputs).decode(),
-            after=_encoder.encode({"wallets": record.wallets, "tier": record.tier}).decode(),
-            warnings=_encoder.encode(record.warnings).decode() if record.warnings else None,
+            after=_encoder.encode(shown.after).decode(),
+            warnings=_encoder.encode(shown.warnings).decode() if shown.warnings else None,
             personal_key=row_key.id if personal else None,
             personal=personal,
             outcome=judged.outcome,
@@ -228,11 +230,28 @@ def _has_rare_changes(party: Party) -> bool:
     )
 
 
-def show_record(judged: Judged, party: Party, work: Work | None, book: RuleBook) -> RecordedEvent:
+class Shown(msgspec.Struct, frozen=True, gc=False):
+    """What is stored of an event, and answered, in the form in which it is shown."""
+
+    book: RuleBook
+    points: int
+    after: dict[str, object]  # wallets and tier
+    warnings: tuple[Mapping[str, str], ...]
+
+
+def show(judged: Judged, book: RuleBook) -> Shown:
+    return Shown(
+        book,
+        net_points(judged.postings, book.main_wallet),
+        show_after(judged.after, book.wallet_ids),
+        tuple({"code": item.code, "pointer": item.pointer, "detail": item.detail} for item in judged.warnings),
+    )
+
+
+def show_record(judged: Judged, party: Party, work: Work, shown: Shown) -> RecordedEvent:
     """The answer to a judged event, as it will be read back."""
-    event, event_id = judged.event, show_id("evt", judged.event.id)
-    after = show_after(judged.after, tuple(wallet.id for wallet in book.program.wallets))
-    reference = work.valid.reference if work else None
+    event, event_id, book = judged.event, show_id("evt", judged.event.id), shown.book
+    reference = work.valid.reference
     return RecordedEvent(
         id=event_id,
         customer=party.row.external_id,
@@ -240,13 +259,13 @@ def show_record(judged: Judged, party: Party, work: Work | None, book: RuleBook)
         reference=event_id if reference is None else reference,
         occurred_at=show_time(event.occurred_at),
         recorded_at=show_time(event.recorded_at),
-        points=net_points(judged.postings, book.main_wallet),
+        points=shown.points,
         awards=awards_of(judged.postings, event.judged_at),
-        wallets=after["wallets"],  # type: ignore[arg-type]
-        tier=after["tier"],  # type: ignore[arg-type]
+        wallets=shown.after["wallets"],  # type: ignore[arg-type]
+        tier=shown.after["tier"],  # type: ignore[arg-type]
         outcome=judged.outcome,
         caused=tuple(_show_caused(effect, book) for effect in judged.caused),
-        warnings=tuple({"code": item.code, "pointer": item.pointer, "detail": item.detail} for item in judged.warnings),
+        warnings=shown.warnings,
         seq=judged.seq,
         revision=book.program.revision,
     )

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from troth import limits
 from troth.config import Config
 from troth.core.ids import bucket_of
+from troth.core.record import RecordedEvent
 from troth.engine import Engine
 from troth.entry.import_run import Pipeline
-from troth.pipeline.outcome import Outcome, Overloaded, RawEvent
+from troth.pipeline.outcome import Applied, Brief, Outcome, Overloaded, RawEvent
 from troth.processes.child import running_child
 from troth.processes.link import Link
-from troth.processes.messages import Chunk, Failed, GiveWay, Hello, Settled
+from troth.processes.messages import Chunk, Failed, GiveWay, Hello, Settled, Told
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,7 +51,7 @@ class Recorder:
             match message:
                 case Settled(number, outcomes, done):
                     self.engine.batcher.statistics.add(done)
-                    self.waiting.pop(number).set_result(outcomes)
+                    self.waiting.pop(number).set_result([_outcome(told) for told in outcomes])
                 case Failed(number, problem, is_overload):
                     error = Overloaded(problem) if is_overload else RuntimeError(problem)
                     self.waiting.pop(number).set_exception(error)
@@ -131,6 +132,14 @@ async def running_crew(engine: Engine, hello: Hello, recorders: int) -> AsyncIte
         finally:
             for task in listening:
                 task.cancel()
+
+
+def _outcome(told: Told) -> Outcome:
+    return Applied(told, _no_record) if isinstance(told, Brief) else told
+
+
+def _no_record() -> RecordedEvent:
+    raise RuntimeError("a crew's outcomes hold no records of new events")
 
 
 def _bucket(event: RawEvent) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from troth.config import Config
-from troth.pipeline.outcome import Outcome, RawEvent
+from troth.pipeline.outcome import Brief, Conflict, Duplicate, RawEvent, Rejected
 from troth.pipeline.queues import BatchStatistics
 
 Role = Literal["jobs", "recorder"]
@@ -34,12 +34,15 @@ class Chunk:
     events: list[RawEvent]
 
 
+Told = Brief | Duplicate | Conflict | Rejected  # an outcome; of a new event its brief
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What came of a chunk, and what the lanes did since the last message."""
 
     number: int
-    outcomes: list[Outcome]
+    outcomes: list[Told]
     done: BatchStatistics
 
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
-
 from troth.engine import Engine
-from troth.pipeline.outcome import Applied, Duplicate, Outcome, Overloaded
+from troth.pipeline.outcome import Applied, Outcome, Overloaded
 from troth.processes.engine import engine_of
 from troth.processes.link import Link
-from troth.processes.messages import Chunk, Failed, GiveWay, Hello, Settled
+from troth.processes.messages import Chunk, Failed, GiveWay, Hello, Settled, Told
 
 
 async def record(hello: Hello, link: Link) -> None:
@@ -43,9 +41,6 @@ async def _record(engine: Engine, link: Link, chunk: Chunk) -> None:
         link.send(Settled(chunk.number, [_told(outcome) for outcome in outcomes], engine.batcher.statistics.take()))
 
 
-def _told(outcome: Outcome) -> Outcome:
-    """What an import reads of an outcome; the rest of a record is not worth its way."""
-    if not isinstance(outcome, Applied | Duplicate):
-        return outcome
-    record = msgspec.structs.replace(outcome.record, awards=(), wallets={}, tier=None, caused=(), warnings=())
-    return msgspec.structs.replace(outcome, record=record)
+def _told(outcome: Outcome) -> Told:
+    """What an import reads of an outcome; a whole record is not worth its way."""
+    return outcome.brief if isinstance(outcome, Applied) else outcome
