@@ -52,6 +52,7 @@ IMPORT_COLUMNS = 1_000  # of one mapping
 IMPORT_SORT_CHARACTERS = 16 << 20  # sorted in memory; more goes through temporary files
 IMPORT_WATCHED = 100_000  # customers whose latest row is remembered, to tell rows that go back in time
 IMPORT_REJECTED_BYTES = 4 << 20  # rejected rows that wait for the next checkpoint
+IMPORT_REJECTIONS = 10_000  # rejected rows of one import that are rejections too; all are in its file of them
 IMPORT_FILE_MB = 4_096  # of one upload, unless TROTH_IMPORT_MB says otherwise
 IMPORT_OPTIONS_BYTES = 1 << 16  # of the JSON beside the file
 IMPORT_PREVIEW_ROWS = 200  # of one dry run

@@ -13,7 +13,7 @@ import pytest
 
 from tests.pipeline.shop import Shop, document, open_shop
 from troth import limits
-from troth.core.ids import bears, mark_of
+from troth.core.ids import bears, mark_of, show_id
 from troth.core.program import Program
 from troth.embedded.access import DatabaseAccess
 from troth.entry import import_job, import_run
@@ -91,6 +91,14 @@ class Desk:
         importer = Importer(files=self.files, pipeline=takes_in, program=program, keep=timedelta(days=1))
         return await run_import(importer, lease)
 
+    async def rejected_lines(self, job_id: UUID) -> list[int]:
+        """Of the rows of an import that are rejections, in the order in which they were written."""
+        async with self.shop.engine.database.pool.acquire() as connection:
+            rows = await connection.fetch(
+                "select line from rejections where source_detail = $1 order by id", show_id("imp", job_id)
+            )
+        return [row["line"] for row in rows]
+
     async def finish(self, job_id: UUID) -> tuple[str, ImportProgress, str]:
         """(status, counters, rejected rows) of an import that is run to its end."""
         lease = await self.take(job_id)
@@ -145,6 +153,7 @@ async def test_counts_are_exact_however_often_its_process_dies(desk: Desk, death
     assert len(lines) == REFUSED
     assert lines == sorted(set(lines))
     assert progress.rejected_bytes == len(rejected.encode())
+    assert (await desk.rejected_lines(job_id), progress.rejections) == (lines, REFUSED)
 
 
 async def test_when_the_pipeline_takes_nothing_in_it_stops_at_what_is_settled(desk: Desk) -> None:
@@ -188,6 +197,32 @@ async def test_sorted_it_goes_on_in_the_same_order(desk: Desk, monkeypatch: pyte
     _, progress, _ = await desk.finish(job_id)
     assert told(progress) == (ROWS, ROWS - REFUSED - TWICE, TWICE, REFUSED, ROWS - REFUSED - TWICE)
     assert progress.bytes_read == len(content().encode())
+    lines = await desk.rejected_lines(job_id)
+    assert len(lines) == len(set(lines)) == REFUSED
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+async def test_a_checkpoint_that_is_noted_again_is_written_once(desk: Desk, is_written: bool) -> None:
+    """Lost was its answer, or all of it."""
+    job_id = await desk.begin(content())
+    lease = await desk.take(job_id)
+    note, is_lost = lease.note, False
+
+    async def unheard(progress: ImportProgress, also: Any) -> None:
+        nonlocal is_lost
+        is_first, is_lost = not is_lost and progress.rejections > 0, is_lost or progress.rejections > 0
+        if is_written or not is_first:
+            await note(progress, also)
+        if is_first:
+            raise OSError("the connection was lost")
+
+    lease.note = unheard  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="lost"):
+        await desk.run(lease)
+    _, progress, rejected = await desk.finish(job_id)
+    lines = [int(line.partition(",")[0]) for line in rejected.splitlines()[1:]]
+    assert (len(lines), lines) == (REFUSED, sorted(set(lines)))
+    assert (await desk.rejected_lines(job_id), progress.rejections) == (lines, REFUSED)
 
 
 async def test_many_rejected_rows_do_not_wait_for_the_next_checkpoint(

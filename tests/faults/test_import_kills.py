@@ -79,6 +79,8 @@ def test_it_goes_on_with_exact_totals(session_folder: Path) -> None:
         assert [found[name] for name in names] == ["finished_with_errors", ROWS, created, len(TWICE), len(BAD)]
         lines = server.get(f"/v1/imports/{import_id}/errors").text.splitlines()[1:]
         assert [int(line.partition(",")[0]) for line in lines] == [place + 2 for place in BAD]
+        kept = server.get(f"/v1/rejections?source={import_id}&limit=1000").json()["items"]
+        assert [item["line"] for item in reversed(kept)] == [place + 2 for place in BAD]
         command = [TROTH, "verify", "--json", "--data", str(server.data)]
         verified = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         assert json.loads(verified)["events"] == created

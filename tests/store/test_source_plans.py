@@ -28,7 +28,7 @@ CASES = [
     (rejections.SQL["read_rejection"], "md5('1')::uuid"),
     (
         rejections.SQL["page_rejections"],
-        "'ffffffff-ffff-ffff-ffff-ffffffffffff', null, null, null, null, null, null, 51",
+        "'ffffffff-ffff-ffff-ffff-ffffffffffff', null, null, null, null, null, null, null, 51",
     ),
 ]
 

@@ -67,6 +67,7 @@ class ImportItem(msgspec.Struct, frozen=True, kw_only=True):
     created: int
     duplicates: int  # recorded before, or twice in the file
     rejected: int
+    rejections: int  # of the rejected rows, at most IMPORT_REJECTIONS: those that /v1/rejections has too
     points: int  # of the created events
     seconds: float  # at work
     rate: float | None  # rows a second
@@ -96,6 +97,7 @@ class _Counters(msgspec.Struct, frozen=True):
     created: int = 0
     duplicates: int = 0
     rejected: int = 0
+    rejections: int = 0
     points: int = 0
     mismatched: int = 0
     backwards: int = 0
@@ -130,7 +132,10 @@ async def list_imports(
 
 @get("/v1/imports/{import_id:str}", tags=TAGS, summary="Read an import", guards=_READ, opt=_ONE)
 async def read_import(request: ReadRequest, import_id: FromPath[str]) -> ASGIResponse:
-    """How far it is, and what came of its rows."""
+    """How far it is, and what came of its rows.
+
+    `rejections` says how many of its rejected rows are in /v1/rejections, where `source` is the id of the import.
+    """
     reading = reading_of(request)
     job = await load_import(reading, import_id)
     return Answer(200, encode(await shown_import(reading, job)))
@@ -146,7 +151,7 @@ async def download_file(request: ReadRequest, import_id: FromPath[str]) -> Strea
 
 @get("/v1/imports/{import_id:str}/errors", tags=TAGS, summary="Download rejected rows", guards=_READ, opt=_FILE)
 async def download_rejected(request: ReadRequest, import_id: FromPath[str]) -> Stream:
-    """The rejected rows with line, code and reason before their cells, ready to be mended and imported again."""
+    """All rejected rows with line, code and reason before their cells, ready to be mended and imported again."""
     reading = reading_of(request)
     job = await load_import(reading, import_id)
     detail = "No row of this import was rejected." if job.output_file is None else "They are no longer kept."
@@ -187,6 +192,7 @@ def import_item(job: Job, file: StoredFile | None) -> ImportItem:
         created=found.created,
         duplicates=found.duplicates,
         rejected=found.rejected,
+        rejections=found.rejections,
         points=found.points,
         seconds=found.seconds,
         rate=round(found.read / found.seconds, 1) if found.seconds else None,

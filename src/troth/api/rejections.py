@@ -1,7 +1,7 @@
 """Reads of rejections: what any door refused in the last REJECTION_DAYS, and why.
 
 In: filters, or an id. Out: pages, newest first, or one with its payload. What was sent is shown to keys with
-customers:read only: it may name people.
+customers:read only: it may name people. Which commands may be replayed, and with which permission, is said here.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from troth.api.pages import Cursor, Limit, cut, moment, page_size, plain_text, r
 from troth.api.problems import ErrorItem, not_found
 from troth.api.reading import Reading, ReadRequest, may, reading_of
 from troth.core.ids import read_id, show_id
+from troth.core.program.builtin_types import CUSTOMERS_SCOPE, POINTS_SCOPE
 from troth.store.reads import NEWEST
 from troth.store.rejections import RejectionFilter, RejectionRow, page_rejections, read_rejection
 
@@ -34,7 +35,18 @@ READ = [requires("sources:read")]
 _FIELDS = ("customer", "type", "reference", "occurred_at", "properties")
 _decode = msgspec.json.Decoder(dict[str, object], float_hook=Decimal).decode
 
-Source = Annotated[str | None, QueryParameter(description="api, client, segment, …; or a key's name, a source's id.")]
+# Commands that say how something is to be, and the permission that each takes. What asks for points or a reward here
+# and now (reservations, redemptions) was settled with its answer.
+REPLAYED_COMMANDS: Mapping[str, str] = {
+    "adjust_points": POINTS_SCOPE,
+    "change_customer": CUSTOMERS_SCOPE,
+    "create_customer": CUSTOMERS_SCOPE,
+    "set_tier": CUSTOMERS_SCOPE,
+}
+
+_SOURCES = "api, client, import, segment, …; or a key's name, a source's id, an import's id."
+Source = Annotated[str | None, QueryParameter(description=_SOURCES)]
+Command = Annotated[str | None, QueryParameter(description="What was called: adjust_points, claim_reward, …")]
 Code = Annotated[str | None, QueryParameter(description="A problem's code.")]
 TypeId = Annotated[str | None, QueryParameter(name="type", description="Event type id, as sent.")]
 From = Annotated[str | None, QueryParameter(name="from", description="received_at, inclusive.")]
@@ -48,13 +60,15 @@ class Unwritten(Protocol):
 
 
 class RejectionItem(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that a door refused."""
+    """An event or a command that a door refused."""
 
     id: str
     received_at: datetime
     expires_at: datetime
     source: str  # as events name it
-    source_detail: str | None  # the key's name, or the source's id
+    source_detail: str | None  # the key's name, the source's id, or the import's
+    command: str | None  # the operation that was called, as adjust_points; null: an event was sent
+    line: int | None  # of an import's file
     type: str | None
     codes: tuple[str, ...]
     replayed_at: datetime | None
@@ -66,10 +80,10 @@ class RejectionItem(msgspec.Struct, frozen=True, kw_only=True):
 class RejectionDetail(RejectionItem, frozen=True, kw_only=True):
     """The same with what was sent; null for keys without customers:read, and when it was too large to be kept."""
 
-    replayable: bool  # an event could be read from it
+    replayable: bool  # an event could be read from it, and it is none of a command that its answer settled
     sent: Mapping[str, object] | None  # the event, as the door read it
-    payload: object  # what a source sent, as far as it concerns this event; null when it is the event itself
-    text: str | None  # a body that could not be read
+    payload: object  # what a source sent, a command's request, the cells of a row; null when it is the event itself
+    text: str | None  # a body or a row that could not be read
 
 
 class RejectionPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +100,7 @@ async def list_rejections(
     request: ReadRequest,
     *,
     source: Source = None,
+    command: Command = None,
     code: Code = None,
     type_id: TypeId = None,
     received_from: From = None,
@@ -94,9 +109,9 @@ async def list_rejections(
     limit: Limit = limits.PAGE_ITEMS_DEFAULT,
     cursor: Cursor = None,
 ) -> ASGIResponse:
-    """What doors refused, newest first."""
+    """What doors refused, newest first: events, commands, rows of imports. Previews and dry runs leave nothing."""
     narrowed = msgspec.structs.replace(
-        narrowing({"source": source, "code": code, "type": type_id}, (received_from, received_to)),
+        narrowing({"source": source, "command": command, "code": code, "type": type_id}, (received_from, received_to)),
         is_replayed=replayed,
     )
     reading, size = reading_of(request), page_size(limit)
@@ -120,7 +135,7 @@ async def read_one(request: ReadRequest, rejection_id: FromPath[str]) -> ASGIRes
     shown = opened if with_personal else {}
     detail = RejectionDetail(
         **msgspec.structs.asdict(_item(row, shown)),
-        replayable=raw is not None,
+        replayable=raw is not None and may_be_replayed(row),
         sent=_event(raw) if with_personal and isinstance(raw, dict) else None,
         payload=shown.get("payload"),
         text=str(shown["text"]) if shown.get("text") is not None else None,
@@ -133,11 +148,17 @@ def narrowing(texts: Mapping[str, str | None], times: tuple[str | None, str | No
     plain = {name: plain_text(text, name) if text is not None else None for name, text in texts.items()}
     return RejectionFilter(
         source=plain["source"],
+        command=plain["command"],
         code=plain["code"],
         type=plain["type"],
         received_from=moment(times[0], "from"),
         received_to=moment(times[1], "to"),
     )
+
+
+def may_be_replayed(row: RejectionRow) -> bool:
+    """Whether a replay makes sense, provided that an event could be read."""
+    return row.command is None or row.command in REPLAYED_COMMANDS
 
 
 async def load_rejection(reading: Reading, rejection_id: str) -> RejectionRow:
@@ -162,6 +183,8 @@ def _item(row: RejectionRow, opened: Mapping[str, object]) -> RejectionItem:
         expires_at=row.expires_at,
         source=row.source,
         source_detail=row.source_detail,
+        command=row.command,
+        line=row.line,
         type=row.type,
         codes=row.codes,
         replayed_at=row.replayed_at,

@@ -1,7 +1,8 @@
 """What every command shares: a direct effect on one customer, asked for at an address of its own → one event.
 
 In: a request whose body names the effect. Out: the event's recorded answer, or a ProblemError with every problem of the
-body, each with a pointer into it. Must never: decide anything; the pipeline judges a command like any other event.
+body, each with a pointer into it; what is refused is kept for /v1/rejections. Must never: decide anything; the pipeline
+judges a command like any other event.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from troth.core.record import encode_answer
 from troth.entry.body import read_body
 from troth.entry.events import EventRequest, door_of, outcome_name, overloaded, rejected
 from troth.entry.expansions import asked_for, expand
+from troth.entry.refusals import Refusal, problems_of
 from troth.entry.senders import Fields, Sender, sender_of, signed_id
 from troth.pipeline.outcome import Applied, Conflict, Duplicate, Outcome, Overloaded, RawEvent
 
@@ -31,6 +33,7 @@ PARAMETERS = (
     parameter("Idempotency-Key", "header", "The reference, when the body names none."),
 )
 _REFERENCE = "reference"
+_NOT_KEPT = (403, 404)  # what the key may not do, and things that are not there
 _UNKNOWN_THINGS = frozenset({"unknown_reservation", "unknown_redemption"})  # named by the address: 404
 
 
@@ -107,7 +110,18 @@ async def record(request: EventRequest, asked: Asked, command: Command) -> Appli
     door.metrics.count_events(outcome_name(outcome))
     if isinstance(outcome, Applied | Duplicate):
         return outcome
-    raise _refusal(outcome, asked, command)
+    sent = msgspec.structs.replace(raw, extra={name: asked.fields.get(name) for name in command.unread})
+    raise refused(request, asked, _refusal(outcome, asked, command), sent)
+
+
+def refused(request: EventRequest, asked: Asked, problem: ProblemError, raw: RawEvent | None = None) -> ProblemError:
+    """The same problem, kept with the request that met it; `raw` is the event that it asked for."""
+    if problem.status not in _NOT_KEPT:
+        payload = {"method": request.method, "path": request.scope["path"], "body": dict(asked.fields)}
+        kept = Refusal(problems=problems_of(problem.errors), raw=raw, payload=payload)
+        operation = str(request.route_handler.handler_name)
+        door_of(request).refusals.keep(kept, asked.sender.source, asked.sender.source_detail, operation)
+    return problem
 
 
 async def answer(request: EventRequest, asked: Asked, outcome: Applied | Duplicate, **parts: object) -> ASGIResponse:

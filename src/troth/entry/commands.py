@@ -21,11 +21,15 @@ from troth.api.openapi import documented
 from troth.api.problems import ErrorItem, ProblemError
 from troth.api.profiles import Profile
 from troth.api.reading import reading_of
-from troth.core.coercion import escape
+from troth.core.coercion import Problem, escape
 from troth.core.program.builtin_types import CUSTOMERS_SCOPE, PROFILE_TYPE
-from troth.entry.command_door import Asked, Command, read_command, record
+from troth.entry.command_door import Asked, Command, read_command, record, refused
 from troth.entry.events import EventRequest, rejected
 from troth.entry.senders import Fields
+
+KNOWN = Problem(
+    "/customer", "exists", "This customer exists already; PATCH /v1/customers/{customer} changes the profile."
+)
 
 _TAGS = ["Customers"]
 _TAGS_PROPERTY = "tags"
@@ -59,9 +63,8 @@ async def create_customer(request: EventRequest) -> ASGIResponse:
     if isinstance(customer, str):
         async with reading_of(request).database.pool.acquire() as connection:
             if _is_plain(customer) and await find_customer(connection, customer) is not None:
-                detail = "This customer exists already; PATCH /v1/customers/{customer} changes the profile."
-                item = ErrorItem(pointer="/customer", code="exists", detail=detail)
-                raise ProblemError(409, "exists", detail, errors=(item,))
+                item = ErrorItem(pointer=KNOWN.pointer, code=KNOWN.code, detail=KNOWN.detail)
+                raise refused(request, asked, ProblemError(409, KNOWN.code, KNOWN.detail, errors=(item,)))
     await _record(request, customer, asked)
     assert isinstance(customer, str), "recorded"
     return Answer(201, encode(await profile_of(reading_of(request), customer)))
@@ -83,13 +86,16 @@ async def _read(request: EventRequest, *, known: tuple[str, ...]) -> Asked:
     if unknown:
         detail = f"Known fields are {', '.join(known)}; what the profile declares goes into attributes."
         items = [ErrorItem(pointer=f"/{escape(name)}", code="unknown_field", detail=detail) for name in unknown]
-        raise rejected(items)
+        raise refused(request, asked, rejected(items))
     return asked
 
 
 async def _record(request: EventRequest, customer: object, asked: Asked) -> None:
     """The profile event. Raises ProblemError when it is refused."""
-    properties = _properties(asked.fields)
+    try:
+        properties = _properties(asked.fields)
+    except ProblemError as problem:
+        raise refused(request, asked, problem) from None
     await record(request, asked, Command(customer=customer, type=PROFILE_TYPE, properties=properties, place=_pointer))
 
 

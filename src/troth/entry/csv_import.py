@@ -77,6 +77,14 @@ class CsvRows:
         cells = (row.original,) if isinstance(row.original, str) else row.original[self._begins :]
         return self._encode((str(row.line), *told(problems), own_reference(row), *cells))
 
+    def as_sent(self, row: Row) -> str | dict[str, str]:
+        assert not isinstance(row.original, bytes)
+        if isinstance(row.original, str):
+            return row.original
+        if len(row.original) == len(self._names):
+            return dict(zip(self._names[self._begins :], row.original[self._begins :], strict=True))
+        return self._encode(row.original[self._begins :]).decode("utf-8", "surrogateescape").removesuffix("\n")
+
     def _encode(self, cells: Sequence[str]) -> bytes:
         return encode_cells(cells, self._reading.delimiter, self._reading.quote)
 

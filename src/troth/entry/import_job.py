@@ -21,9 +21,11 @@ from troth.core.coercion import Problem
 from troth.core.program import Program
 from troth.entry.import_file import ImportFile, StoredSource, UnreadableFileError
 from troth.entry.import_options import ImportAsked, rows_of
+from troth.entry.import_refusals import ImportRefusals
 from troth.entry.import_rows import Row, Rows, rejected_name, structured_properties
 from troth.entry.import_run import ImportRun, Pipeline, Tally
 from troth.entry.import_sort import SortedRows, SortStopped
+from troth.entry.refusals import write_rows
 from troth.store.files import FileStore, NewFile, StoredFile
 from troth.store.jobs import Ending, Lease
 from troth.store.pool import Connection
@@ -39,6 +41,7 @@ class ImportProgress(Tally, kw_only=True):
     seconds: float = 0.0  # at work, all runs together
     bytes_read: int = 0  # of the file, as packed
     rejected_bytes: int = 0  # of the file of rejected rows
+    rejections: int = 0  # rejected rows that are kept as rejections too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,8 @@ class _Work:
     stored: StoredFile
     progress: ImportProgress = field(init=False)
     rejected: list[bytes] = field(default_factory=list)
-    rejected_size: int = 0
+    rejected_size: int = 0  # bytes that wait for the next checkpoint
+    refusals: ImportRefusals = field(init=False)
     output: StoredFile | None = None
     noted_at: float = 0.0
     began_at: float = 0.0  # monotonic, less what earlier runs took
@@ -89,6 +93,7 @@ class _Work:
     async def run(self, *, is_sorted: bool) -> Ending | None:
         self.progress = msgspec.json.decode(self.lease.job.progress, type=ImportProgress)
         self.began_at = time.monotonic() - self.progress.seconds
+        self.refusals = ImportRefusals(self.lease.job.id, self.reader)
         if self.lease.job.output_file is not None:
             self.output = await self.importer.files.find(self.lease.job.output_file)
         structured = structured_properties(await self.importer.program())
@@ -117,6 +122,9 @@ class _Work:
         text = self.reader.rejected_row(row, problems)
         self.rejected.append(text)
         self.rejected_size += len(text)
+        if self.progress.rejections < limits.IMPORT_REJECTIONS:
+            self.progress.rejections += 1
+            self.rejected_size += self.refusals.keep(row, problems)
 
     async def _checkpoint(self) -> None:
         """Between two chunks: obey what was asked, and note how far it is when it is time."""
@@ -130,6 +138,7 @@ class _Work:
         if self.rejected and self.output is None:
             await self._begin_output()
         rows, self.rejected, self.rejected_size = b"".join(self.rejected), [], 0
+        refused = self.refusals.take()
         content = self.reader.rejected_head() + rows if rows and not self.progress.rejected_bytes else rows
         progress, output = self.progress, self.output
         progress.seconds = round(time.monotonic() - self.began_at, 3)
@@ -140,11 +149,13 @@ class _Work:
         async def also(connection: Connection) -> None:
             if content and output is not None:
                 await self.importer.files.append(connection, output, before, content)
+            await write_rows(connection, self.importer.files.vault, refused)
 
         try:
             await self.lease.note(progress, also)
         except BaseException:
             self.rejected = [rows, *self.rejected] if rows else self.rejected
+            self.refusals.give_back(refused)
             progress.rejected_bytes = before
             raise
         self.noted_at = time.monotonic()

@@ -71,6 +71,10 @@ class Rows(Protocol):
         """One rejected row, with line and reasons, in a form that can be mended and imported."""
         ...
 
+    def as_sent(self, row: Row) -> str | dict[str, str]:
+        """A row that is no event: its cells by the names of their columns, else its text."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:

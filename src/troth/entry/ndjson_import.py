@@ -73,6 +73,10 @@ class NdjsonRows:
         comma = b"" if members.startswith(b"}") else b", "
         return b"%b %b%b%b\n" % (_MARK, msgspec.json.encode(reasons_told), comma, members)
 
+    def as_sent(self, row: Row) -> str | dict[str, str]:
+        assert isinstance(row.original, bytes)
+        return _after_mark(row.original).decode("utf-8", "surrogateescape")
+
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         """(number, text) of each line that is not empty, at most one byte more than the bound."""
         content, number = self._file.content, 0

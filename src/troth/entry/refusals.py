@@ -1,6 +1,7 @@
-"""What doors refuse, kept for /v1/rejections: written after the fact, in the background.
+"""What doors refuse, kept for /v1/rejections: of requests written after the fact, in the background.
 
-In: a refused event, its problems, and the payload it came in. Out: nothing that a request waits for.
+In: a refused event, its problems, and the payload it came in. Out: nothing that a request waits for. The refused rows
+of an import are written with its checkpoints (`import_refusals.py`).
 Must never: hold a request up, write anything personal in clear, or lose one without counting it.
 """
 
@@ -21,7 +22,7 @@ from troth.api.problems import ErrorItem
 from troth.core.coercion import Problem
 from troth.core.ids import show_id
 from troth.pipeline.outcome import Conflict, RawEvent, Rejected
-from troth.store.pool import Database
+from troth.store.pool import Connection, Database
 from troth.store.rejections import RejectionRow, insert_rejections
 from troth.store.row_ids import next_id
 from troth.store.vault import Vault
@@ -42,8 +43,13 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     text: str | None = None  # what could not be read
 
 
-class _Kept(msgspec.Struct, frozen=True):
-    row: RejectionRow  # `sealed` not sealed yet
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a refusal came about."""
+
+    source: str  # as events name it
+    source_detail: str | None  # the key's name, the source's id, or the import's
+    line: int | None = None  # of an import's file
+    command: str | None = None  # what was called; None: an event was sent
 
 
 class Refusals:
@@ -54,7 +60,7 @@ class Refusals:
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
-        self._kept: deque[_Kept] = deque()
+        self._kept: deque[RejectionRow] = deque()  # not sealed yet
         self._bytes = 0
         self._last: UUID | None = None
         self._flushing = asyncio.Lock()
@@ -65,53 +71,66 @@ class Refusals:
         problems = outcome.problems if isinstance(outcome, Rejected) else (outcome.problem,)
         return self.keep(Refusal(problems=problems, raw=raw, payload=payload), raw.source, raw.source_detail)
 
-    def keep(self, refusal: Refusal, source: str, source_detail: str | None) -> str | None:
+    def keep(self, refusal: Refusal, source: str, source_detail: str | None, command: str | None = None) -> str | None:
         """Keep a refused event. Out: the id of its rejection, None when it was lost."""
-        sealed = _written(refusal)
+        origin = Origin(source=source, source_detail=source_detail, command=command)
+        row = unsealed_row(refusal, origin, self._last)
         is_full = len(self._kept) >= limits.REJECTIONS_WAITING
-        if is_full or self._bytes + len(sealed) > limits.REJECTIONS_WAITING_BYTES:
+        if is_full or self._bytes + len(row.sealed) > limits.REJECTIONS_WAITING_BYTES:
             self.lost += 1
             return None
-        now = datetime.now(UTC)
-        self._last = next_id(now, self._last)
-        row = RejectionRow(
-            id=self._last,
-            received_at=now,
-            expires_at=now + timedelta(days=limits.REJECTION_DAYS),
-            source=source,
-            source_detail=source_detail,
-            type=clear_type(refusal.raw.type) if refusal.raw is not None else None,
-            codes=tuple(dict.fromkeys(problem.code for problem in refusal.problems)),
-            sealed=sealed,
-        )
-        self._kept.append(_Kept(row))
-        self._bytes += len(sealed)
+        self._last = row.id
+        self._kept.append(row)
+        self._bytes += len(row.sealed)
         return show_id("rej", row.id)
 
     async def flush(self) -> None:
         """Write what was kept so far; what cannot be written stays."""
         async with self._flushing:
             while self._kept:
-                some = [kept.row for kept in islice(self._kept, FLUSHED)]
-                sealed = await asyncio.to_thread(lambda rows: [self._sealed(row) for row in rows], some)
+                some = list(islice(self._kept, FLUSHED))
                 async with self._database.pool.acquire() as connection:
-                    await insert_rejections(connection, sealed)
+                    await write_rows(connection, self._vault, some)
                 for row in some:
                     self._kept.popleft()
                     self._bytes -= len(row.sealed)
 
-    def _sealed(self, row: RejectionRow) -> RejectionRow:
-        return msgspec.structs.replace(row, sealed=self._vault.seal_alone(row.sealed, row.id))
+
+def unsealed_row(refusal: Refusal, origin: Origin, before: UUID | None) -> RejectionRow:
+    """The row of a refusal, its content in clear still; its id comes after the one given `before` it."""
+    now = datetime.now(UTC)
+    return RejectionRow(
+        id=next_id(now, before),
+        received_at=now,
+        expires_at=now + timedelta(days=limits.REJECTION_DAYS),
+        source=origin.source,
+        source_detail=origin.source_detail,
+        type=clear_type(refusal.raw.type) if refusal.raw is not None else None,
+        codes=tuple(dict.fromkeys(problem.code for problem in refusal.problems)),
+        sealed=_written(refusal),
+        line=origin.line,
+        command=origin.command,
+    )
 
 
-def open_refusal(vault: Vault, sealed: bytes, row: UUID) -> bytes:
-    """The refusal as JSON."""
-    return vault.open_alone(sealed, row)
+async def write_rows(connection: Connection, vault: Vault, rows: Sequence[RejectionRow]) -> None:
+    """Seal rows and store them, FLUSHED in a statement. What is stored already stays as it is."""
+
+    def seal(some: Sequence[RejectionRow]) -> list[RejectionRow]:
+        return [msgspec.structs.replace(row, sealed=vault.seal_alone(row.sealed, row.id)) for row in some]
+
+    for first in range(0, len(rows), FLUSHED):
+        await insert_rejections(connection, await asyncio.to_thread(seal, rows[first : first + FLUSHED]))
 
 
 def text_of(body: bytes) -> str:
     """A body that could not be read, as far as it is text."""
     return body[: limits.REJECTION_BYTES].decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def whole_text(text: str) -> str:
+    """A text in which bytes that were none stand as they came, as far as it is text."""
+    return text_of(text[: limits.REJECTION_BYTES].encode("utf-8", "surrogateescape"))
 
 
 def problems_of(items: Sequence[ErrorItem]) -> tuple[Problem, ...]:

@@ -27,13 +27,15 @@ class RejectionRow(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime
     expires_at: datetime
     source: str  # as events name it
-    source_detail: str | None  # the key's name, or the source's id
+    source_detail: str | None  # the key's name, the source's id, or the import's
     type: str | None  # as sent, when it looks like a name
     codes: tuple[str, ...]
     sealed: bytes
     replayed_at: datetime | None = None
     outcome: str | None = None  # of the last replay
     event_id: UUID | None = None  # what the replay recorded, or found recorded
+    line: int | None = None  # of an import's file
+    command: str | None = None  # what was called; None: an event was sent
 
 
 class RejectionFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +47,7 @@ class RejectionFilter(msgspec.Struct, frozen=True, kw_only=True):
     received_from: datetime | None = None  # inclusive
     received_to: datetime | None = None  # exclusive
     is_replayed: bool | None = None
+    command: str | None = None
 
 
 async def insert_rejections(connection: Connection, rows: Sequence[RejectionRow]) -> None:
@@ -58,6 +61,8 @@ async def insert_rejections(connection: Connection, rows: Sequence[RejectionRow]
         [row.type for row in rows],
         [" ".join(row.codes) for row in rows],
         [row.sealed for row in rows],
+        [row.line for row in rows],
+        [row.command for row in rows],
     )
 
 
@@ -74,6 +79,7 @@ async def page_rejections(
         narrowed.received_from,
         narrowed.received_to,
         narrowed.is_replayed,
+        narrowed.command,
         size,
     )
     return [_row(row) for row in rows]
@@ -82,7 +88,7 @@ async def page_rejections(
 async def next_rejections(
     connection: Connection, narrowed: RejectionFilter, after: UUID, size: int
 ) -> list[RejectionRow]:
-    """Those not replayed yet, oldest first, newer than `after`."""
+    """Those not replayed yet, oldest first, newer than `after`: events, unless a command is named."""
     rows = await connection.fetch(
         SQL["next_rejections"],
         after,
@@ -91,6 +97,7 @@ async def next_rejections(
         narrowed.type,
         narrowed.received_from,
         narrowed.received_to,
+        narrowed.command,
         size,
     )
     return [_row(row) for row in rows]

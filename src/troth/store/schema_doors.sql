@@ -74,13 +74,15 @@ create table rejections (
     received_at   timestamptz not null,
     expires_at    timestamptz not null,
     source        text        not null,  -- as events name it: api, client, segment, …
-    source_detail text,  -- the key's name, or the source's id
+    source_detail text,  -- the key's name, the source's id, or the import's
     type          text,  -- as sent, when it looks like a name
     codes         text[]      not null,
     sealed        bytea       not null,  -- problems, the event and the payload it came in
     replayed_at   timestamptz,
     outcome       text,  -- of the last replay
-    event_id      uuid  -- what the replay recorded, or found recorded
+    event_id      uuid,  -- what the replay recorded, or found recorded
+    line          bigint check (line > 0),  -- of an import's file
+    command       text  -- what was called, as the API's description names it; null: an event was sent
 );
 create index rejections_expires on rejections (expires_at);
 -- Webhooks
