@@ -17,12 +17,14 @@ import traceback
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 import msgspec
 import structlog
-from litestar.types import Scope
 from structlog.typing import FilteringBoundLogger, Processor
+
+if TYPE_CHECKING:
+    from litestar.types import Scope  # nine megabytes, and the processes beside the server need none of it
 
 LogForm = Literal["text", "json"]
 Place = tuple[str, str, int]  # route, method, status

@@ -70,6 +70,7 @@ class ImportRun:
         self._checkpoint = checkpoint
         self._latest: dict[str, str] = {}  # customer → time of the latest row
         self._failure: Overloaded | None = None
+        self._broken: Exception | None = None  # of the reading
 
     def stop(self) -> None:
         """Read no more; `run` returns when what is under way is settled."""
@@ -83,24 +84,43 @@ class ImportRun:
         under_way: deque[asyncio.Task[None]] = deque()
         last: asyncio.Task[None] | None = None
         try:
-            while not self._is_stopping and (chunk := await self._read()):
-                most = 0 if _looks_back(chunk) else limits.IMPORT_CHUNKS_IN_FLIGHT - 1
-                await _settle(under_way, most)
-                last = asyncio.create_task(self._record(chunk, last))
-                under_way.append(last)
-                await _settle(under_way, most)
-                if self._checkpoint is not None:
-                    await self._checkpoint()
+            while not self._is_stopping and (
+                chunks := await self._read(limits.IMPORT_CHUNKS_IN_FLIGHT - len(under_way))
+            ):
+                for chunk in chunks:
+                    most = 0 if _looks_back(chunk) else limits.IMPORT_CHUNKS_IN_FLIGHT - 1
+                    await _settle(under_way, most)
+                    last = asyncio.create_task(self._record(chunk, last))
+                    under_way.append(last)
+                    await _settle(under_way, most)
+                    if self._checkpoint is not None:
+                        await self._checkpoint()
+                    if self._is_stopping:
+                        break
         finally:
             await asyncio.gather(*under_way)
         if self._failure is not None:
             raise self._failure
 
-    async def _read(self) -> list[Row]:
-        """The next chunk; in a thread of its own, since disks are slow. Empty at the end of the file."""
-        chunk = await asyncio.to_thread(self._next_chunk)
-        self.is_complete = not chunk
-        return chunk
+    async def _read(self, most: int) -> list[list[Row]]:
+        """The next chunks, as many as there is room for; in a thread of its own, since disks are slow. At the end of
+        the file there are none; where it breaks off the error comes when the rows before it are on their way."""
+        if self._broken is not None:
+            raise self._broken
+        chunks = await asyncio.to_thread(self._next_chunks, most)
+        if not chunks and self._broken is not None:
+            raise self._broken
+        self.is_complete = not chunks
+        return chunks
+
+    def _next_chunks(self, most: int) -> list[list[Row]]:
+        chunks: list[list[Row]] = []
+        try:
+            while len(chunks) < most and (chunk := self._next_chunk()):
+                chunks.append(chunk)
+        except Exception as error:
+            self._broken = error
+        return chunks
 
     def _next_chunk(self) -> list[Row]:
         chunk: list[Row] = []
@@ -168,8 +188,8 @@ class ImportRun:
 
 
 async def _settle(under_way: deque[asyncio.Task[None]], most: int) -> None:
-    """Wait until at most so many chunks are under way."""
-    while len(under_way) > most:
+    """Wait until at most so many chunks are under way, and forget those that are not any more."""
+    while len(under_way) > most or (under_way and under_way[0].done()):
         await under_way.popleft()
 
 

@@ -107,7 +107,8 @@ def _outcome(work: Work, party: Party, decision: Decision, shelf: Shelf) -> Outc
     if decision.judged is None:
         assert decision.refusal is not None
         return Rejected((decision.refusal,))
-    record = show_record(decision.judged, party, work, show(decision.judged, shelf.live))
+    shown = show(decision.judged, shelf.live)
+    record = show_record(decision.judged, party.row.external_id, work.valid.reference, shown)
     return Previewed(record, tuple(_rules(decision.judged, party, decision, shelf)))
 
 

@@ -73,8 +73,9 @@ class Ledger:
             self._add_event(effect, party, None)
         if work.valid.type.id == PROFILE_TYPE:
             self._profiles.setdefault(party.row.id, {}).update(work.valid.personal_properties)
-        brief = Brief(party.row.external_id, show_time(judged.event.occurred_at), shown.points)
-        return Applied(brief, partial(show_record, judged, party, work, shown))
+        customer = party.row.external_id
+        brief = Brief(customer, show_time(judged.event.occurred_at), shown.points)
+        return Applied(brief, partial(show_record, judged, customer, work.valid.reference, shown))
 
     def settle(self, party: Party, due: Sequence[Judged], state: CustomerState, *, is_touched: bool = True) -> None:
         """Take in what fell due for a customer, and the state after it (and after the event behind it)."""
@@ -248,13 +249,12 @@ def show(judged: Judged, book: RuleBook) -> Shown:
     )
 
 
-def show_record(judged: Judged, party: Party, work: Work, shown: Shown) -> RecordedEvent:
-    """The answer to a judged event, as it will be read back."""
+def show_record(judged: Judged, customer: str, reference: str | None, shown: Shown) -> RecordedEvent:
+    """The answer to a judged event, as it will be read back. In: whose it is, and its own reference."""
     event, event_id, book = judged.event, show_id("evt", judged.event.id), shown.book
-    reference = work.valid.reference
     return RecordedEvent(
         id=event_id,
-        customer=party.row.external_id,
+        customer=customer,
         type=event.type.id,
         reference=event_id if reference is None else reference,
         occurred_at=show_time(event.occurred_at),

@@ -23,7 +23,7 @@ async def running_child(hello: Hello) -> AsyncIterator[Link]:
     ours, theirs = socket.socketpair()
     with theirs:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "troth.processes", str(theirs.fileno())),
+            *(sys.executable, "-P", "-m", f"troth.processes.{hello.role}", str(theirs.fileno())),
             pass_fds=(theirs.fileno(),),
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,

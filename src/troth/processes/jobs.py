@@ -19,6 +19,7 @@ from troth.jobs import running_jobs
 from troth.processes.child import running_child
 from troth.processes.crew import Crews
 from troth.processes.engine import engine_of
+from troth.processes.life import live
 from troth.processes.link import Link
 from troth.processes.messages import Done, GiveWay, Hello
 from troth.runners import runners_with
@@ -90,3 +91,7 @@ async def _count(engine: Engine, link: Link) -> None:
         await asyncio.sleep(TELL_SECONDS)
         if engine.batcher.statistics.batches:
             link.send(Done(engine.batcher.statistics.take()))
+
+
+if __name__ == "__main__":
+    live(run_jobs)

@@ -11,6 +11,7 @@ import asyncio
 from troth.engine import Engine
 from troth.pipeline.outcome import Applied, Outcome, Overloaded
 from troth.processes.engine import engine_of
+from troth.processes.life import live
 from troth.processes.link import Link
 from troth.processes.messages import Chunk, Failed, GiveWay, Hello, Settled, Told
 
@@ -44,3 +45,7 @@ async def _record(engine: Engine, link: Link, chunk: Chunk) -> None:
 def _told(outcome: Outcome) -> Told:
     """What an import reads of an outcome; a whole record is not worth its way."""
     return outcome.brief if isinstance(outcome, Applied) else outcome
+
+
+if __name__ == "__main__":
+    live(record)
