@@ -43,6 +43,7 @@ EXPRESSION_TRACE = 400  # steps shown of one evaluation
 
 # Pipeline
 BATCH_EVENTS = 500  # events of one transaction
+COPIED_EVENTS = 50  # from so many on in one transaction, rows written once are copied instead of inserted
 IMPORT_CHUNK_EVENTS = 200
 CREW_BYTES = 256 << 10  # a smaller file is not worth starting processes for
 IMPORT_CHUNK_CHARACTERS = 4 << 20  # a chunk ends with the row that passes it

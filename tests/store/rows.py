@@ -16,7 +16,7 @@ from troth.core.ids import bucket_of, uuid7
 from troth.core.state import EMPTY_WALLET, CustomerState, Lot, WalletState
 from troth.store import batch, ledger
 from troth.store.batch import CustomerRow
-from troth.store.ledger import CustomerFold, EventRow, Written
+from troth.store.ledger_rows import CustomerFold, EventRow, Written
 from troth.store.parts import Key
 from troth.store.pool import Connection, Database
 

@@ -26,7 +26,7 @@ from troth.pipeline.work import Work
 from troth.store import ledger
 from troth.store.batch import CustomerRow
 from troth.store.events import CustomerPersonal, Personal
-from troth.store.ledger import CustomerFold, EventRow, Written
+from troth.store.ledger_rows import CustomerFold, EventRow, Written
 from troth.store.pool import Connection
 from troth.store.vault import CustomerKey
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -16,76 +15,14 @@ import msgspec
 
 from troth import limits
 from troth.core.ids import bucket_in
-from troth.core.order_state import Order
-from troth.core.state import Lot, Posting, Redemption, Reservation, Use, UseKey, WalletState
+from troth.core.state import Lot, Posting, Redemption, Reservation
 from troth.store.batch import CustomerRow
-from troth.store.pool import Connection
+from troth.store.ledger_copy import copy_rows
+from troth.store.ledger_rows import CustomerFold, Written
+from troth.store.pool import Connection, is_transient
 from troth.store.sql import load
 
 SQL = load("ledger.sql")
-
-
-class EventRow(NamedTuple):
-    """One row of `events`, in the order of the statement; the program's revision stands between personal_key and
-    personal."""
-
-    bucket: int
-    id: UUID
-    customer_id: UUID
-    seq: int
-    type: str
-    occurred_at: datetime
-    source: str
-    source_detail: str | None
-    actor: str | None
-    signed: bool
-    parent: UUID | None
-    depth: int
-    caused: int
-    points: int
-    properties: str
-    inputs: str | None
-    after: str
-    warnings: str | None
-    personal_key: UUID | None
-    personal: bytes | None
-    outcome: str
-    order_key: UUID | None
-    clock: datetime | None
-
-
-class CustomerFold(NamedTuple):
-    """A customer with its final state, and which of the rarer parts have changed."""
-
-    row: CustomerRow
-    has_new_tiers: bool
-    has_new_calendar: bool
-
-
-class Written(msgspec.Struct, kw_only=True):
-    """Everything a batch leaves behind. Places are those of events or of customers, from 1."""
-
-    revision: int  # of the program that judged
-    events: list[EventRow] = []
-    postings: list[tuple[int, Posting]] = []  # place of the event
-    lots: list[tuple[int, Lot]] = []  # place of the customer
-    changed_lots: list[Lot] = []
-    customers: list[CustomerFold] = []
-    new_customers: list[CustomerRow] = []  # of them
-    profiles: list[CustomerRow] = []  # of them, known ones whose attributes or tags have changed
-    balances: list[tuple[int, str, WalletState]] = []  # place of the customer; only those that changed
-    uses: list[tuple[int, UseKey, Use]] = []  # place of the customer
-    orders: list[tuple[int, UUID, Order | None, datetime | None]] = []  # place of the customer, id, state, decides_at
-    references: list[tuple[bytes, UUID]] = []  # the engine's own: written under the customer's lock
-    told: list[int] = []  # places of the events that webhooks are told of
-
-    # What takes further statements, and so a transaction
-    waiting_new: list[tuple[int, UUID, UUID]] = []  # place of the customer, order key, event
-    waiting_gone: list[tuple[int, UUID, UUID]] = []
-    reservations: list[tuple[int, Reservation]] = []  # place of the customer
-    redemptions: list[tuple[int, Redemption]] = []  # place of the customer
-    counters: list[tuple[str, int]] = []  # locked by this transaction
-    codes: list[tuple[str, int, UUID]] = []  # reward, number, the claim that was given it
 
 
 class Conflicting(Exception):
@@ -107,8 +44,32 @@ async def write(
 ) -> None:
     """Claim these references, hold these customers to the versions that were judged, and write everything.
 
-    Raises Conflicting. New customers, profiles and whatever is rare need further statements, so a transaction.
+    Raises Conflicting. New customers, profiles and whatever is rare need further statements, so a transaction. Many
+    events take one too, the caller's or one of their own: what is written once is copied then, at less cost.
     """
+    if len(written.events) < limits.COPIED_EVENTS:
+        await _write(connection, written, claims, judged)
+        return
+    is_ours = not connection.is_in_transaction()
+    if is_ours:
+        await connection.execute("begin")
+    try:
+        await _write(
+            connection, msgspec.structs.replace(written, events=[], postings=[], lots=[], told=[]), claims, judged
+        )
+        await copy_rows(connection, written)
+    except Exception as error:
+        if is_ours and not is_transient(error):  # else the connection is given up, and the server rolls back
+            await connection.execute("rollback", timeout=limits.ROLLBACK_SECONDS)
+        raise
+    if is_ours:
+        await connection.execute("commit", timeout=limits.COMMIT_SECONDS)
+
+
+async def _write(
+    connection: Connection, written: Written, claims: Mapping[bytes, UUID], judged: Sequence[CustomerRow]
+) -> None:
+    """With one statement, but for what is rare."""
     columns = _columns(written.events, 23)
     wanted = {**claims, **dict(written.references)}
     try:
