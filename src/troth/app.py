@@ -226,7 +226,7 @@ def build_app(parts: Parts) -> ASGIApp:
             "payloads": parts.payloads,
         }
     )
-    return Observed(Browsers(Doorway(_litestar(state), door)), parts.metrics)
+    return Observed(Browsers(Doorway(_litestar(state), door), parts.sources), parts.metrics)
 
 
 @cache

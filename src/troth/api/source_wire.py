@@ -143,7 +143,7 @@ def changed_source(row: SourceRow, body: bytes) -> SourceRow:
     problems += _switch_problems(document)
     changes = _object(document, "settings", problems)
     merged = {name: value for name, value in {**row.settings, **changes}.items() if value is not None}
-    problems += _settings_problems(row.kind, merged)
+    problems += _settings_problems(row.kind, merged) or _secrecy_problems(row, merged)
     refuse(problems)
     named = {name: document[name] for name in ("name", "enabled") if name in document}
     return msgspec.structs.replace(row, settings=merged, **named)
@@ -223,6 +223,16 @@ def _settings_problems(kind: Kind, settings: Mapping[str, object]) -> list[Probl
     if isinstance(found, SourceSettings):
         found = found.flaws()
     return [Problem(f"/settings{problem.pointer}", problem.code, problem.detail) for problem in found]
+
+
+def _secrecy_problems(row: SourceRow, merged: Mapping[str, object]) -> list[Problem]:
+    """A secret that was public does not become one of servers: who has it would send as they do."""
+    before, after = (read_settings(KINDS[row.kind].settings, settings) for settings in (row.settings, merged))
+    was_public = isinstance(before, SourceSettings) and before.is_public
+    if not was_public or not isinstance(after, SourceSettings) or after.is_public:
+        return []
+    detail = "Pages have this source's write key, so it stays public; make another source for servers."
+    return [Problem("/settings/browsers", "key_is_public", detail)]
 
 
 def _object(document: Mapping[str, object], name: str, problems: list[Problem]) -> dict[str, object]:
