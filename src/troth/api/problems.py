@@ -98,6 +98,11 @@ def not_found(what: str, name: str) -> ProblemError:
     return ProblemError(404, "not_found", f"There is no {what} {name!r}.")
 
 
+def nothing_here() -> ProblemError:
+    """404: an address that does not exist."""
+    return ProblemError(404, "not_found", "There is nothing at this address; /docs lists the addresses there are.")
+
+
 def problem_answer(problem: ProblemError, scope: Scope) -> Answer:
     """The HTTP answer that carries `problem`."""
     body = msgspec.json.encode(problem.document(request_id(scope)))
@@ -135,7 +140,7 @@ def _framework(request: AnyRequest, error: HTTPException) -> Answer:
 
 def _explain(request: AnyRequest, error: HTTPException) -> str:
     if isinstance(error, NotFoundException):
-        return "There is nothing at this address; /docs lists the addresses there are."
+        return nothing_here().detail
     if isinstance(error, MethodNotAllowedException):
         return f"{request.scope['method']} is not possible at this address."
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
