@@ -16,6 +16,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 from litestar.types import ExceptionHandlersMap, Scope
 
+from troth import limits
 from troth.api.answers import Answer
 from troth.api.logging import log_fault, request_id
 
@@ -90,7 +91,13 @@ class ProblemError(Exception):
 
 def invalid(pointer: str, code: str, detail: str) -> ProblemError:
     """422 with one problem, whose code is the code of the whole."""
-    return ProblemError(422, code, detail, errors=(ErrorItem(pointer=pointer, code=code, detail=detail),))
+    return faulty("request", (ErrorItem(pointer=pointer, code=code, detail=detail),))
+
+
+def faulty(what: str, items: Sequence[ErrorItem], status: int = 422) -> ProblemError:
+    """What was sent has these problems; a single one is told as the whole. `what`: a domain noun."""
+    code, detail = (items[0].code, items[0].detail) if len(items) == 1 else ("invalid", f"The {what} has problems.")
+    return ProblemError(status, code, detail, errors=items[: limits.PROBLEMS_PER_EVENT])
 
 
 def not_found(what: str, name: str) -> ProblemError:
