@@ -19,7 +19,7 @@ from troth.api.problems import ErrorItem, faulty
 from troth.core.calendar import show_time
 from troth.core.coercion import escape
 from troth.core.ids import show_id
-from troth.core.topics import FAMILIES, TOPICS, is_choice
+from troth.core.topics import FAMILIES, TOPICS, is_choice, unsent
 from troth.outbox.sending import is_public, literal_address
 from troth.store.webhooks import Format, Webhook
 
@@ -50,6 +50,7 @@ class WebhookItem(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     url: str
     topics: tuple[str, ...]
+    never_sent: tuple[str, ...]  # of these topics: what they tell of does not happen in this version
     format: Format
     description: str
     enabled: bool
@@ -248,6 +249,7 @@ def shown(found: Webhook, header_names: tuple[str, ...]) -> dict[str, object]:
     )
     return {
         "id": show_id("whk", found.id),
+        "never_sent": unsent(found.topics),
         "header_names": header_names,
         **{name: getattr(found, name) for name in plain},
         **times,
