@@ -69,6 +69,7 @@ from troth.entry import (
 from troth.entry import events as doors
 from troth.entry import imports as import_door
 from troth.entry.antavo import door as antavo
+from troth.entry.antavo.closed import Closed
 from troth.entry.doorway import Doorway
 from troth.entry.events import EventDoor, Pipeline
 from troth.entry.hook_payloads import Payloads
@@ -226,7 +227,7 @@ def build_app(parts: Parts) -> ASGIApp:
             "payloads": parts.payloads,
         }
     )
-    return Observed(Browsers(Doorway(_litestar(state), door)), parts.metrics)
+    return Observed(Browsers(Doorway(Closed(_litestar(state), parts.sources), door), parts.sources), parts.metrics)
 
 
 @cache

@@ -77,6 +77,8 @@ BAD = [
         ("/settings/events", "invalid_setting"),
     ]),
     ({"settings": {"anonymous_days": limits.SOURCE_INBOX_DAYS + 1}}, [("/settings/anonymous_days", "invalid_setting")]),
+    ({"settings": {"browsers": "limited"}}, [("/settings/browsers", "invalid_setting")]),
+    ({"settings": {"origins": ["https://shop.example"]}}, [("/settings/origins", "not_for_browsers")]),
     ({"secrets": {"key": "x", "write_key": "é"}}, [
         ("/secrets/key", "unknown_field"), ("/secrets/write_key", "invalid_secret"),
     ]),

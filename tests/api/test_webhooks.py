@@ -58,6 +58,13 @@ async def test_a_webhook_is_set_up_changed_and_deleted(quiet: Served) -> None:
         assert (await quiet.get(path)).status_code == 404
 
 
+async def test_a_webhook_says_which_of_its_topics_are_never_sent(quiet: Served) -> None:
+    made = await add(quiet, topics=["points.*", "customer.*", "segment.entered"])
+    assert (made["topics"], made["never_sent"]) == (["points.*", "customer.*", "segment.entered"], ["segment.entered"])
+    changed = await change(quiet, made, topics=["*", "customer.erased"])
+    assert changed["never_sent"] == ["customer.erased"]
+
+
 async def test_secrets_lie_sealed(quiet: Served) -> None:
     made = await add(quiet, headers={"X-Key": "hidden"})
     await add(quiet, format="segment", write_key="wk_secret")

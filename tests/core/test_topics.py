@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from troth.core.topics import FAMILIES, TOPICS, is_choice, reasons_of, topics_of, wants
+from troth.core.topics import FAMILIES, NEVER_SENT, TOPICS, is_choice, reasons_of, topics_of, unsent, wants
 
 EVERY = "event.recorded"
 
@@ -43,6 +43,13 @@ def test_what_a_webhook_asks_for() -> None:
     assert not wants(("points.earned", "tier.*"), "points.expired")
     assert all(is_choice(name) for name in ("*", *FAMILIES, *TOPICS))
     assert not any(is_choice(name) for name in ("", "points", "points.", "*.*", "webhook.ping"))
+
+
+def test_topics_of_what_does_not_happen_are_named() -> None:
+    told = {topic for topic, meaning in TOPICS.items() if "Never sent by this version" in meaning}
+    assert told == NEVER_SENT
+    chosen = ("points.earned", "segment.*", "customer.*", "customer.erased", "segment.left", "*")
+    assert unsent(chosen) == ("segment.*", "customer.erased", "segment.left")
 
 
 def test_a_topic_tells_of_its_own_postings() -> None:

@@ -48,8 +48,8 @@ async def test_every_packing_is_the_same_event(served: Served, source: Made) -> 
 async def test_the_key_may_stand_in_the_body(served: Served, source: Made) -> None:
     key = source.secrets["write_key"]
     for body, path in (
-        ({**REVIEW, "writeKey": key}, "t"),
-        ({"batch": [{**REVIEW, "type": "track"}], "writeKey": key}, "b"),
+        ({**REVIEW, "writeKey": key}, "track"),
+        ({"batch": [{**REVIEW, "type": "track"}], "writeKey": key}, "batch"),
         ({"batch": [{**REVIEW, "type": "track", "writeKey": key}]}, "batch"),
     ):
         assert (await served.post(f"/v1/{path}", body, key=None)).text == '{"success": true}'

@@ -119,7 +119,7 @@ async def test_a_browser_sends_a_thousand_events(served: Served, request: pytest
     assert published.status_code == 201, published.text
     assert "client_award_unlimited" in published.text
     settings = {"events": {"Scanned": {"type": "scan"}}, "unmapped": "same_name", "types": ["scan", "point_add"]}
-    source = await make_source(served, "segment", settings=settings)
+    source = await make_source(served, "segment", settings={**settings, "browsers": "only"})
     told = await visit(served, source, library)
     assert told == {"failed": 0, "read": ["TypeError", "TypeError"]}  # no answer that a page may read
     events = (await served.get("/v1/events?limit=1000")).json()["items"]

@@ -21,6 +21,7 @@ from tests.entry.shopping import (
     shopify_line,
     shopify_order,
     shopify_refund,
+    woo_line,
     woo_order,
 )
 from tests.entry.sourcing import Made, counters, door_of, make_source, points_of
@@ -165,6 +166,22 @@ async def test_an_order_that_opens_by_another_way_is_found(served: Served) -> No
     assert await counters(served, source.id) == {"received": 2, "accepted": 1, "waiting": 1}
     (left,) = (await served.get(f"/v1/sources/{source.id}/inbox")).json()["items"]
     assert left["key"] == f"order:{ORDER + 1}"
+
+
+async def test_a_refund_by_its_total_takes_from_rules_on_items_in_proportion(served: Served) -> None:
+    """WooCommerce names no lines: of 100 in books, which earn double, and 50 in shoes, the shoes go back."""
+    books = {"id": "books", "event_type": "checkout", "award": 'properties.items == null ? 0 : properties.items.sum(i, '
+             'i.product_id == "93" ? (i.subtotal ?? 0) : 0)'}  # fmt: skip
+    published = await served.post("/v1/rules", books)
+    assert published.status_code == 201, published.text
+    source = await make_source(served, "woocommerce")
+    lines = [woo_line(315, 1, "100.00", "0.00"), woo_line(316, 1, "50.00", "0.00", product_id=94)]
+    of_goods = {"line_items": lines, "total": "150.00", "shipping_total": "0.00", "shipping_tax": "0.00"}
+    refunds = [{"id": 726, "reason": "too small", "total": "-50.00"}]
+    await tell(served, source, by_woo, [("order.created", woo("processing", 1, **of_goods))])
+    assert await points_of(served, "26") == 150 + 100
+    await tell(served, source, by_woo, [("order.updated", woo("processing", 2, **of_goods, refunds=refunds))], name="r")
+    assert await points_of(served, "26") == 100 + 66  # ⌊100 × 100 ÷ 150⌋
 
 
 async def test_racing_deliveries_count_once(served: Served) -> None:

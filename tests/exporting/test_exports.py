@@ -190,7 +190,7 @@ async def test_a_person_whose_key_is_gone_leaves_the_ledger(shop: Served) -> Non
 # What is refused
 
 REFUSED: list[tuple[object, list[tuple[str, str]]]] = [
-    ([], []),
+    ([], [("", "not_an_object")]),
     ({}, [("/kind", "missing")]),
     ({"kind": "people"}, [("/kind", "not_allowed")]),
     ({"kind": "events", "format": "xlsx", "compression": "zip", "formulas": 1, "personal": "yes", "more": 1},

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from tests.conftest import TestDatabase
+from troth.core.sources.kinds import KINDS
+from troth.core.sources.settings import SourceSettings, read_settings
 from troth.store.migrate import Migration, migrate, read_migrations
 from troth.store.pool import Session, UnfitDatabaseError, connect
+from troth.store.sources import list_sources
 
 FIRST = Migration(number=1, name="first", text="create table one (a integer); insert into one values (1);")
 SECOND = Migration(number=2, name="second", text="alter table one add column b integer;")
@@ -62,6 +66,33 @@ async def test_a_database_of_another_version_is_refused(
         await migrate(connection, [FIRST, SECOND])
         with pytest.raises(UnfitDatabaseError, match=says):
             await migrate(connection, ours)
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        ("segment", {}, {"browsers": "only"}),
+        ("segment", {"browsers": "limited", "types": ["review"]}, {"browsers": "only", "types": ["review"]}),
+        ("segment", {"browsers": "only"}, {"browsers": "only"}),
+        ("segment", {"browsers": "refused"}, {"browsers": "refused"}),
+        ("shopify", {"places": 2}, {"places": 2}),
+    ],
+)
+async def test_write_keys_that_pages_may_have_become_public(
+    empty_database: TestDatabase, kind: str, before: object, after: object
+) -> None:
+    every = read_migrations()
+    (number,) = (migration.number for migration in every if migration.name == "public_write_keys")
+    insert = """
+        insert into sources (id, kind, name, enabled, settings, seal, secrets, made_at, changed_at)
+        values ('shop', $1, 'Shop', true, $2, gen_random_uuid(), '', now(), now())"""
+    async with empty_database.owner() as connection:
+        await migrate(connection, every[: number - 1])
+        await connection.execute(insert, kind, json.dumps(before))
+        await migrate(connection)
+        (source,) = await list_sources(connection)
+    assert source.settings == after
+    assert isinstance(read_settings(KINDS[source.kind].settings, source.settings), SourceSettings)
 
 
 @pytest.mark.parametrize("names", [["0002_a.sql"], ["0001_a.sql", "0003_b.sql"], ["first.sql"]])

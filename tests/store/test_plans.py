@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import TestDatabase
 from tests.pipeline.shop import document, open_shop, purchase
-from troth.store import batch, due, events, ledger, parts
+from troth.store import batch, due, events, ledger, parts, spending_reads
 from troth.store.pool import Connection
 
 MODULES = {"batch": batch, "due": due, "events": events, "ledger": ledger, "parts": parts}
@@ -43,11 +43,11 @@ async def fill(owner: Connection, rows: int) -> None:
         await owner.execute(f"insert into {filling} from generate_series(1, {rows}) as n")
 
 
-async def plan_of(connection: Connection, name: str) -> str:
-    """The generic plan of a statement, as a lane would keep it."""
-    types = [parameter.name for parameter in (await connection.prepare(STATEMENTS[name])).get_parameters()]
+async def plan_of(connection: Connection, name: str, text: str) -> str:
+    """The generic plan of a statement, as a session would keep it."""
+    types = [parameter.name for parameter in (await connection.prepare(text)).get_parameters()]
     listed = f"({', '.join(types)})" if types else ""
-    await connection.execute(f"prepare hot_{name} {listed} as {STATEMENTS[name]}")
+    await connection.execute(f"prepare hot_{name} {listed} as {text}")
     values = f"({', '.join(['null'] * len(types))})" if types else ""
     return "\n".join(row[0] for row in await connection.fetch(f"explain execute hot_{name}{values}"))
 
@@ -70,7 +70,7 @@ async def test_no_statement_of_a_batch_scans_a_table(database: TestDatabase, row
         lane = await shop.engine.database.connect()
         try:
             await batch.tune(lane)
-            plans = {name: await plan_of(lane, name) for name in STATEMENTS}
+            plans = {name: await plan_of(lane, name, text) for name, text in STATEMENTS.items()}
         finally:
             await lane.close()
     scans = {
@@ -82,6 +82,24 @@ async def test_no_statement_of_a_batch_scans_a_table(database: TestDatabase, row
     assert plans["parts_open_lots"].count("using lots_open") == 2, "a page begins where the last one ended"
     # What is empty is walked as fast as it is looked up, and planned anew when it has grown (upkeep.analyse_grown).
     assert {name: found for name, plan in plans.items() if (found := walks(plan) & filled)} == {}
+
+
+@pytest.mark.each_postgres
+@pytest.mark.parametrize(
+    ("name", "index", "column"),
+    [("order_events", "bucket_customer_id_seq_order_key_idx", "order_key"),
+     ("order_postings", "bucket_customer_id_seq_order_id_idx", "order_id")],
+)  # fmt: skip
+async def test_an_orders_own_are_found_in_the_index(database: TestDatabase, name: str, index: str, column: str) -> None:
+    async with open_shop(database, document()) as shop:
+        await shop.send(*(purchase(f"c{number % 50}", "1") for number in range(2_000)))
+    async with database.owner() as owner:
+        await owner.execute("analyze; set plan_cache_mode = force_generic_plan")
+        plan = await plan_of(owner, name, spending_reads.SQL[name])
+    _, found, node = plan.partition(index)
+    conditions = node.partition("Index Cond: ")[2].partition("\n")[0]
+    assert found, plan
+    assert f"{column} = $" in conditions, plan
 
 
 def test_the_search_for_walks_bites() -> None:

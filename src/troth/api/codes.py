@@ -17,8 +17,9 @@ from troth import limits
 from troth.api.answers import Answer
 from troth.api.auth import requires
 from troth.api.event_wire import encode
+from troth.api.json_bodies import read_object
 from troth.api.openapi import documented
-from troth.api.problems import ErrorItem, ProblemError, invalid, not_found
+from troth.api.problems import ErrorItem, faulty, not_found
 from troth.api.reading import Reading, ReadRequest, reading_of
 from troth.core.coercion import escape
 from troth.store.codes import CodeCounts, add_codes, count_codes, seal_code
@@ -97,12 +98,7 @@ async def _check_reward(reading: Reading, reward: str) -> None:
 
 def _read_codes(body: bytes) -> list[str]:
     """The codes as they were sent. Raises ProblemError."""
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProblemError(400, "invalid_json", f"The body is no JSON: {error}.") from None
-    if not isinstance(document, dict):
-        raise invalid("", "not_an_object", 'Codes are sent as {"codes": ["…"]}.')
+    document = read_object(body)
     detail = "An import of codes has one field: codes."
     items = [
         ErrorItem(pointer=f"/{escape(name)}", code="unknown_field", detail=detail)
@@ -116,9 +112,7 @@ def _read_codes(body: bytes) -> list[str]:
     else:
         items += _code_items(codes)
     if items:
-        status = 413 if items[0].code == "too_many_codes" else 422
-        code, detail = (items[0].code, items[0].detail) if len(items) == 1 else ("invalid", "The codes have problems.")
-        raise ProblemError(status, code, detail, errors=items[: limits.PROBLEMS_PER_EVENT])
+        raise faulty("pool of codes", items, 413 if items[0].code == "too_many_codes" else 422)
     return cast("list[str]", codes)
 
 

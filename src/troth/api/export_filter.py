@@ -13,7 +13,7 @@ import msgspec
 
 from troth import limits
 from troth.api.export_columns import ExportKind
-from troth.api.problems import ErrorItem, ProblemError
+from troth.api.problems import ErrorItem, faulty
 from troth.core.coercion import escape, parse_moment
 from troth.core.ids import read_id
 
@@ -73,10 +73,8 @@ class Problems:
         return str(given)
 
     def tell(self) -> None:
-        if len(self.found) == 1:
-            raise ProblemError(422, self.found[0].code, self.found[0].detail, errors=self.found)
         if self.found:
-            raise ProblemError(422, "invalid", "The export has problems.", errors=self.found)
+            raise faulty("export", self.found)
 
 
 FLAGS = ("has_points", "importable")

@@ -22,8 +22,9 @@ from troth.api.event_wire import encode
 from troth.api.export_asked import Asked, ExportBody, Terms, read_asked
 from troth.api.export_wire import ExportItem, ExportPage, export_item
 from troth.api.file_answers import FileAnswer
+from troth.api.json_bodies import read_object
 from troth.api.openapi import documented
-from troth.api.pages import Cursor, Limit, cut, page_size, read_place, show_place
+from troth.api.pages import Cursor, Limit, cut, following, page_size, read_place
 from troth.api.problems import ProblemError, invalid, not_found
 from troth.api.reading import ReadRequest, may, reading_of
 from troth.core.ids import read_id, show_id
@@ -56,7 +57,7 @@ async def create_export(request: ReadRequest) -> ASGIResponse:
     """
     reading = reading_of(request)
     terms = cast("Terms", request.app.state["export_terms"])
-    document = _read_body(await request.body())
+    document = read_object(await request.body())
     now = datetime.now(UTC)
     asked = read_asked(document, (await reading.live_book()).program, terms, now)
     if asked.personal and not may(request, "customers:read"):
@@ -85,8 +86,8 @@ async def list_exports(
     async with reading_of(request).database.pool.acquire() as connection:
         jobs, last = cut(await job_page(connection, "export", before=before, status=status, size=size + 1), size)
     now = datetime.now(UTC)
-    following = show_place(last.id) if last is not None else None
-    return Answer(200, encode(ExportPage(items=tuple(export_item(job, now) for job in jobs), next=following)))
+    items = tuple(export_item(job, now) for job in jobs)
+    return Answer(200, encode(ExportPage(items=items, next=following(last))))
 
 
 @get("/v1/exports/{export_id:str}", tags=_TAGS, summary="Read an export", guards=[requires("exports:read")], opt=_READ)
@@ -167,13 +168,6 @@ async def finished_file(files: FileStore, job: Job, now: datetime) -> StoredFile
     if file is None or (file.expires_at is not None and file.expires_at <= now):
         raise ProblemError(410, "expired", f"The file of the export {name} has expired; export it again.")
     return file
-
-
-def _read_body(body: bytes) -> object:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProblemError(400, "invalid_json", f"The body is no JSON: {error}.") from None
 
 
 HANDLERS = [create_export, list_exports, read_export, read_export_file, cancel_export]

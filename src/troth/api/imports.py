@@ -22,7 +22,7 @@ from troth.api.answers import Answer
 from troth.api.auth import requires
 from troth.api.event_wire import encode
 from troth.api.openapi import documented
-from troth.api.pages import Cursor, Limit, cut, page_size, read_place, show_place
+from troth.api.pages import Cursor, Limit, cut, following, page_size, read_place
 from troth.api.problems import ProblemError, invalid, not_found
 from troth.api.reading import Reading, ReadRequest, reading_of
 from troth.core.calendar import show_time
@@ -127,7 +127,7 @@ async def list_imports(
         shown, last = cut(found, size)
         files = await find_files(connection, [job.input_file for job in shown if job.input_file is not None])
     items = tuple(import_item(job, files.get(job.input_file or job.id)) for job in shown)
-    return Answer(200, encode(ImportPage(items=items, next=show_place(last.id) if last is not None else None)))
+    return Answer(200, encode(ImportPage(items=items, next=following(last))))
 
 
 @get("/v1/imports/{import_id:str}", tags=TAGS, summary="Read an import", guards=_READ, opt=_ONE)

@@ -30,7 +30,7 @@ from troth.api.order_wire import (
     order_item,
     refund_facts,
 )
-from troth.api.pages import Cursor, Limit, cut, page_size, read_place, show_place
+from troth.api.pages import Cursor, Limit, cut, following, page_size, read_place
 from troth.api.problems import not_found
 from troth.api.profiles import as_of, now_of
 from troth.api.reading import Reading, ReadRequest, may, reading_of
@@ -106,7 +106,7 @@ async def list_orders(
         stored = await fetch_events(connection, reading.vault, [row.id for row in rows])
         moved = await _moved_orders(reading, connection, customer, book)
     items = [await _item(reading, row, stored[row.id], moved) for row in rows if row.id in stored]
-    return Answer(200, encode(OrderPage(items=tuple(items), next=show_place(last.id) if last is not None else None)))
+    return Answer(200, encode(OrderPage(items=tuple(items), next=following(last))))
 
 
 async def _load(connection: Connection, reading: Reading, order_id: str, book: RuleBook) -> _Known:

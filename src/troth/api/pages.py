@@ -9,7 +9,8 @@ import base64
 import binascii
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Protocol, TypeVar
+from uuid import UUID
 
 import msgspec
 from litestar.params import QueryParameter
@@ -23,6 +24,11 @@ Limit = Annotated[
     int, QueryParameter(ge=1, le=limits.PAGE_ITEMS_MAX, description=f"Items of a page, 1 to {limits.PAGE_ITEMS_MAX}.")
 ]
 Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before.")]
+
+
+class Identified(Protocol):
+    @property
+    def id(self) -> UUID: ...
 
 
 def page_size(limit: int) -> int:
@@ -60,6 +66,11 @@ def show_place(place: object) -> str:
 def cut(found: Sequence[T], size: int) -> tuple[Sequence[T], T | None]:
     """A page of `size`, and its last item when more follow. In: what was found, asked for with one more than `size`."""
     return (found[:size], found[size - 1]) if len(found) > size else (found, None)
+
+
+def following(last: Identified | None) -> str | None:
+    """The cursor of the page after this item, in lists by id; None: there is none."""
+    return show_place(last.id) if last is not None else None
 
 
 def bad_cursor() -> ProblemError:

@@ -16,6 +16,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 from litestar.types import ExceptionHandlersMap, Scope
 
+from troth import limits
 from troth.api.answers import Answer
 from troth.api.logging import log_fault, request_id
 
@@ -90,12 +91,23 @@ class ProblemError(Exception):
 
 def invalid(pointer: str, code: str, detail: str) -> ProblemError:
     """422 with one problem, whose code is the code of the whole."""
-    return ProblemError(422, code, detail, errors=(ErrorItem(pointer=pointer, code=code, detail=detail),))
+    return faulty("request", (ErrorItem(pointer=pointer, code=code, detail=detail),))
+
+
+def faulty(what: str, items: Sequence[ErrorItem], status: int = 422) -> ProblemError:
+    """What was sent has these problems; a single one is told as the whole. `what`: a domain noun."""
+    code, detail = (items[0].code, items[0].detail) if len(items) == 1 else ("invalid", f"The {what} has problems.")
+    return ProblemError(status, code, detail, errors=items[: limits.PROBLEMS_PER_EVENT])
 
 
 def not_found(what: str, name: str) -> ProblemError:
     """404: `what` (a domain noun) with the id `name` does not exist."""
     return ProblemError(404, "not_found", f"There is no {what} {name!r}.")
+
+
+def nothing_here() -> ProblemError:
+    """404: an address that does not exist."""
+    return ProblemError(404, "not_found", "There is nothing at this address; /docs lists the addresses there are.")
 
 
 def problem_answer(problem: ProblemError, scope: Scope) -> Answer:
@@ -135,7 +147,7 @@ def _framework(request: AnyRequest, error: HTTPException) -> Answer:
 
 def _explain(request: AnyRequest, error: HTTPException) -> str:
     if isinstance(error, NotFoundException):
-        return "There is nothing at this address; /docs lists the addresses there are."
+        return nothing_here().detail
     if isinstance(error, MethodNotAllowedException):
         return f"{request.scope['method']} is not possible at this address."
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -22,7 +22,7 @@ from troth.api.answers import Answer
 from troth.api.auth import requires
 from troth.api.event_wire import encode
 from troth.api.openapi import documented
-from troth.api.pages import Cursor, Limit, cut, moment, page_size, plain_text, read_place, show_place
+from troth.api.pages import Cursor, Limit, cut, following, moment, page_size, plain_text, read_place
 from troth.api.problems import ErrorItem, not_found
 from troth.api.reading import Reading, ReadRequest, may, reading_of
 from troth.core.ids import read_id, show_id
@@ -122,7 +122,7 @@ async def list_rejections(
     page, last = cut(rows, size)
     with_personal = may(request, "customers:read")
     items = tuple(_item(row, _opened(reading, row) if with_personal else {}) for row in page)
-    return Answer(200, encode(RejectionPage(items=items, next=show_place(last.id) if last is not None else None)))
+    return Answer(200, encode(RejectionPage(items=items, next=following(last))))
 
 
 @get("/v1/rejections/{rejection_id:str}", tags=TAGS, summary="Read a rejection", guards=READ, opt=_ONE)

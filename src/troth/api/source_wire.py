@@ -14,7 +14,8 @@ from typing import Literal, cast
 import msgspec
 
 from troth import limits
-from troth.api.problems import ErrorItem, ProblemError, invalid
+from troth.api.json_bodies import read_object
+from troth.api.problems import ErrorItem, faulty, invalid
 from troth.core.coercion import Problem, escape
 from troth.core.sources.kinds import KINDS, Kind
 from troth.core.sources.settings import SourceSettings, read_settings
@@ -100,14 +101,9 @@ class WaitingPage(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-def read_object(body: bytes, known: type[msgspec.Struct]) -> dict[str, object]:
-    """The body's fields. Raises ProblemError."""
-    try:
-        document = msgspec.json.decode(body or b"{}")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProblemError(400, "invalid_json", f"The body is no JSON: {error}.") from None
-    if not isinstance(document, dict):
-        raise invalid("", "not_an_object", "The body is a JSON object.")
+def read_fields(body: bytes, known: type[msgspec.Struct]) -> dict[str, object]:
+    """The body's fields, each of them known. Raises ProblemError."""
+    document = read_object(body)
     names = [field.encode_name for field in msgspec.structs.fields(known)]
     detail = f"Known fields are {', '.join(names)}."
     refuse([Problem(f"/{escape(name)}", "unknown_field", detail) for name in document if name not in names])
@@ -118,7 +114,7 @@ def read_object(body: bytes, known: type[msgspec.Struct]) -> dict[str, object]:
 
 def asked_source(body: bytes) -> SourceBody:
     """A sound source to create. Raises ProblemError with every problem."""
-    document = read_object(body, SourceBody)
+    document = read_fields(body, SourceBody)
     problems: list[Problem] = []
     if not isinstance(document.get("id"), str) or not _ID.fullmatch(cast("str", document["id"])):
         problems.append(Problem("/id", "invalid_id", "An id has 1 to 64 of a-z, 0-9, _ and -, as web-shop."))
@@ -138,12 +134,12 @@ def asked_source(body: bytes) -> SourceBody:
 
 def changed_source(row: SourceRow, body: bytes) -> SourceRow:
     """The source as it shall be. Raises ProblemError with every problem."""
-    document = read_object(body, SourceChange)
+    document = read_fields(body, SourceChange)
     problems = _name_problems(document["name"]) if "name" in document else []
     problems += _switch_problems(document)
     changes = _object(document, "settings", problems)
     merged = {name: value for name, value in {**row.settings, **changes}.items() if value is not None}
-    problems += _settings_problems(row.kind, merged)
+    problems += _settings_problems(row.kind, merged) or _secrecy_problems(row, merged)
     refuse(problems)
     named = {name: document[name] for name in ("name", "enabled") if name in document}
     return msgspec.structs.replace(row, settings=merged, **named)
@@ -151,7 +147,7 @@ def changed_source(row: SourceRow, body: bytes) -> SourceRow:
 
 def asked_rotation(row: SourceRow, body: bytes) -> RotationBody:
     """Raises ProblemError with every problem."""
-    document = read_object(body, RotationBody)
+    document = read_fields(body, RotationBody)
     problems: list[Problem] = []
     seconds = document.get("overlap_seconds", 0)
     if type(seconds) is not int or not 0 <= seconds <= limits.SOURCE_OVERLAP_SECONDS:
@@ -203,8 +199,7 @@ def refuse(problems: Sequence[Problem]) -> None:
     if not problems:
         return
     items = [ErrorItem(pointer=found.pointer, code=found.code, detail=found.detail) for found in problems]
-    code, detail = (items[0].code, items[0].detail) if len(items) == 1 else ("invalid", "The source has problems.")
-    raise ProblemError(422, code, detail, errors=items[: limits.PROBLEMS_PER_EVENT])
+    raise faulty("source", items)
 
 
 def _name_problems(name: object) -> list[Problem]:
@@ -223,6 +218,16 @@ def _settings_problems(kind: Kind, settings: Mapping[str, object]) -> list[Probl
     if isinstance(found, SourceSettings):
         found = found.flaws()
     return [Problem(f"/settings{problem.pointer}", problem.code, problem.detail) for problem in found]
+
+
+def _secrecy_problems(row: SourceRow, merged: Mapping[str, object]) -> list[Problem]:
+    """A secret that was public does not become one of servers: who has it would send as they do."""
+    before, after = (read_settings(KINDS[row.kind].settings, settings) for settings in (row.settings, merged))
+    was_public = isinstance(before, SourceSettings) and before.is_public
+    if not was_public or not isinstance(after, SourceSettings) or after.is_public:
+        return []
+    detail = "Pages have this source's write key, so it stays public; make another source for servers."
+    return [Problem("/settings/browsers", "key_is_public", detail)]
 
 
 def _object(document: Mapping[str, object], name: str, problems: list[Problem]) -> dict[str, object]:

@@ -21,7 +21,7 @@ from troth.api.answers import Answer
 from troth.api.auth import requires
 from troth.api.event_wire import encode
 from troth.api.openapi import documented
-from troth.api.pages import Cursor, Limit, cut, page_size, read_cursor, read_place, show_cursor, show_place
+from troth.api.pages import Cursor, Limit, cut, following, page_size, read_cursor, read_place, show_cursor
 from troth.api.problems import ErrorItem, ProblemError, not_found
 from troth.api.reading import ReadRequest, may, reading_of
 from troth.api.source_registry import Sources, hash_secret, seal_secrets
@@ -202,7 +202,7 @@ async def read_inbox(
                 payload=msgspec.Raw(payload),
             )
         )
-    return Answer(200, encode(WaitingPage(items=tuple(items), next=show_place(last.id) if last is not None else None)))
+    return Answer(200, encode(WaitingPage(items=tuple(items), next=following(last))))
 
 
 def open_waiting(vault: Vault, sealed: bytes, row: UUID) -> tuple[str, bytes]:

@@ -20,7 +20,7 @@ from troth.api.auth import requires
 from troth.api.customers import customer_key
 from troth.api.event_wire import encode
 from troth.api.openapi import documented
-from troth.api.pages import Cursor, Limit, cut, page_size, read_place, show_place
+from troth.api.pages import Cursor, Limit, cut, following, page_size, read_place
 from troth.api.profiles import program_now
 from troth.api.reading import Reading, ReadRequest, reading_of
 from troth.core.calendar import show_time
@@ -87,7 +87,7 @@ async def list_reservations(
         found, last = cut(await reservation_page(connection, key, before=before, size=size + 1), size)
         now = await program_now(connection)
     items = tuple(reservation_item(item, now) for item in found)
-    return Answer(200, encode(ReservationPage(items=items, next=_following(last))))
+    return Answer(200, encode(ReservationPage(items=items, next=following(last))))
 
 
 @get(
@@ -107,7 +107,7 @@ async def list_redemptions(
         found, last = cut(await redemption_page(connection, key, before=before, size=size + 1), size)
         claims = await fetch_events(connection, reading.vault, [item.id for item in found])
     items = tuple(_redemption_item(item, claims) for item in found)
-    return Answer(200, encode(RedemptionPage(items=items, next=_following(last))))
+    return Answer(200, encode(RedemptionPage(items=items, next=following(last))))
 
 
 async def load_reservation(reading: Reading, customer: str, key: UUID) -> ReservationItem | None:
@@ -153,10 +153,6 @@ def _redemption_item(found: Redemption, claims: Mapping[UUID, StoredEvent]) -> R
 
 def _place(cursor: str | None) -> UUID:
     return read_place(cursor, UUID) if cursor is not None else NEWEST
-
-
-def _following(last: Reservation | Redemption | None) -> str | None:
-    return show_place(last.id) if last is not None else None
 
 
 HANDLERS = [list_reservations, list_redemptions]

@@ -19,7 +19,7 @@ from troth.api.answers import Answer
 from troth.api.auth import requires
 from troth.api.event_wire import encode
 from troth.api.openapi import documented
-from troth.api.pages import Cursor, Limit, cut, page_size, plain_text, read_place, show_place
+from troth.api.pages import Cursor, Limit, cut, following, page_size, plain_text, read_place
 from troth.api.problems import ProblemError, invalid, not_found
 from troth.api.reading import ReadRequest, reading_of
 from troth.api.webhooks import find_webhook
@@ -93,7 +93,7 @@ async def list_deliveries(
         rows = await deliveries.page(connection, known.id, before=before, filters=filters, size=size + 1)
     found, last = cut(rows, size)
     items = tuple(DeliveryItem(**_shown(item)) for item in found)  # type: ignore[arg-type]
-    return Answer(200, encode(DeliveryPage(items=items, next=show_place(last.id) if last is not None else None)))
+    return Answer(200, encode(DeliveryPage(items=items, next=following(last))))
 
 
 @get(

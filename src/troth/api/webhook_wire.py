@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from troth import limits
-from troth.api.problems import ErrorItem, ProblemError
+from troth.api.json_bodies import read_object
+from troth.api.problems import ErrorItem, faulty
 from troth.core.calendar import show_time
 from troth.core.coercion import escape
 from troth.core.ids import show_id
-from troth.core.topics import FAMILIES, TOPICS, is_choice
+from troth.core.topics import FAMILIES, TOPICS, is_choice, unsent
 from troth.outbox.sending import is_public, literal_address
 from troth.store.webhooks import Format, Webhook
 
@@ -49,6 +50,7 @@ class WebhookItem(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     url: str
     topics: tuple[str, ...]
+    never_sent: tuple[str, ...]  # of these topics: what they tell of does not happen in this version
     format: Format
     description: str
     enabled: bool
@@ -96,18 +98,6 @@ class Permitted:
     plain: bool  # http
 
 
-def read_object(body: bytes) -> dict[str, object]:
-    """The body as an object; an empty one is an empty object. Raises ProblemError."""
-    try:
-        document = msgspec.json.decode(body) if body.strip() else {}
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProblemError(400, "invalid_json", f"The body is no JSON: {error}.") from None
-    if not isinstance(document, dict):
-        item = ErrorItem(pointer="", code="not_an_object", detail="An object is expected.")
-        raise ProblemError(422, "not_an_object", item.detail, errors=(item,))
-    return document
-
-
 def read_settings(body: bytes, permitted: Permitted, known: Format | None) -> Settings:
     """What was sent. `known`: the format of the webhook that is changed; None: a new one. Raises ProblemError."""
     reader = _Reader(document=read_object(body), permitted=permitted)
@@ -153,10 +143,7 @@ class _Reader:
 
     def finish(self) -> None:
         if self.problems:
-            first, shown = self.problems[0], self.problems[: limits.PROBLEMS_PER_EVENT]
-            is_one = len(self.problems) == 1
-            code, detail = (first.code, first.detail) if is_one else ("invalid", "The webhook has problems.")
-            raise ProblemError(422, code, detail, errors=shown)
+            raise faulty("webhook", self.problems)
 
     def _text(self, pointer: str, value: object, longest: int) -> str | None:
         if not isinstance(value, str):
@@ -262,6 +249,7 @@ def shown(found: Webhook, header_names: tuple[str, ...]) -> dict[str, object]:
     )
     return {
         "id": show_id("whk", found.id),
+        "never_sent": unsent(found.topics),
         "header_names": header_names,
         **{name: getattr(found, name) for name in plain},
         **times,

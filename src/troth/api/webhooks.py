@@ -20,9 +20,10 @@ from troth import limits
 from troth.api.answers import Answer
 from troth.api.auth import requires
 from troth.api.event_wire import encode
+from troth.api.json_bodies import read_object
 from troth.api.keys import make_signing_secret
 from troth.api.openapi import documented
-from troth.api.pages import Cursor, Limit, cut, page_size, read_place, show_place
+from troth.api.pages import Cursor, Limit, cut, following, page_size, read_place
 from troth.api.problems import ProblemError, invalid, not_found
 from troth.api.reading import Reading, ReadRequest, reading_of
 from troth.api.webhook_wire import (
@@ -32,7 +33,6 @@ from troth.api.webhook_wire import (
     WebhookBody,
     WebhookItem,
     WebhookPage,
-    read_object,
     read_settings,
     shown,
     webhook_item,
@@ -85,7 +85,7 @@ async def list_webhooks(
     async with reading.database.pool.acquire() as connection:
         found, last = cut(await webhooks.page(connection, after=after, size=size + 1), size)
     items = tuple(_item(reading, item) for item in found)
-    return Answer(200, encode(WebhookPage(items=items, next=show_place(last.id) if last is not None else None)))
+    return Answer(200, encode(WebhookPage(items=items, next=following(last))))
 
 
 @get(

@@ -37,6 +37,7 @@ TOPICS: Mapping[str, str] = {
     PROGRAM_PUBLISHED: "A revision of the program went live.",
     DISABLED: "Another webhook was disabled, since it failed for too long or said that it is gone.",
 }
+NEVER_SENT = frozenset({"customer.erased", "customer.merged", "segment.entered", "segment.left"})  # as said above
 EVERYTHING = "*"
 FAMILIES = tuple(dict.fromkeys(f"{topic.partition('.')[0]}.*" for topic in TOPICS))
 
@@ -81,6 +82,12 @@ def wants(chosen: Iterable[str], topic: str) -> bool:
     """Whether a webhook with these topics is told of `topic`."""
     family = f"{topic.partition('.')[0]}.*"
     return any(name in (topic, family, EVERYTHING) for name in chosen)
+
+
+def unsent(chosen: Iterable[str]) -> tuple[str, ...]:
+    """Those of a webhook's topics and families under which nothing is sent: what they tell of does not happen here."""
+    sent = TOPICS.keys() - NEVER_SENT
+    return tuple(name for name in chosen if not any(wants((name,), topic) for topic in sent))
 
 
 def is_choice(name: str) -> bool:

@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import cast
+from uuid import UUID
 
 from litestar import post
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
@@ -33,6 +35,9 @@ from troth.entry.import_request import ImportForm, ImportRequest, plain_options,
 from troth.entry.uploads import Upload, read_upload
 from troth.store.files import FileStore, NewFile, StoredFile, new_file_id
 from troth.store.jobs import Job, NewJob, add_job, cancel_job, pause_job, resume_job
+from troth.store.pool import Connection
+
+Steer = Callable[[Connection, UUID], Awaitable[Job | None]]  # None: the job is over
 
 _WRITE = [requires("imports:write")]
 _FIELDS = frozenset({"options"})
@@ -76,45 +81,6 @@ async def begin_import(request: EventRequest) -> ASGIResponse:
     job = await _begin(door, upload.file, asked, name)
     shown = import_item(job, upload.file)
     return Answer(202, encode(shown), headers=[(b"location", f"/v1/imports/{shown.id}".encode())])
-
-
-@post(
-    "/v1/imports/{import_id:str}/pause",
-    status_code=200,
-    tags=TAGS,
-    summary="Pause an import",
-    guards=_WRITE,
-    opt=_STEERED,
-)
-async def pause_import(request: EventRequest, import_id: FromPath[str]) -> ASGIResponse:
-    """What is under way is finished first; what is recorded stays recorded."""
-    return await _steer(request, import_id, pause_job)
-
-
-@post(
-    "/v1/imports/{import_id:str}/resume",
-    status_code=200,
-    tags=TAGS,
-    summary="Resume an import",
-    guards=_WRITE,
-    opt=_STEERED,
-)
-async def resume_import(request: EventRequest, import_id: FromPath[str]) -> ASGIResponse:
-    """Go on from the last checkpoint; one that failed may be resumed too."""
-    return await _steer(request, import_id, resume_job)
-
-
-@post(
-    "/v1/imports/{import_id:str}/cancel",
-    status_code=200,
-    tags=TAGS,
-    summary="Cancel an import",
-    guards=_WRITE,
-    opt=_STEERED,
-)
-async def cancel_import(request: EventRequest, import_id: FromPath[str]) -> ASGIResponse:
-    """End it; what is recorded stays recorded."""
-    return await _steer(request, import_id, cancel_job)
 
 
 def _door(request: EventRequest) -> ImportDoor:
@@ -174,15 +140,28 @@ async def _preview(door: ImportDoor, file: StoredFile, asked: ImportAsked, count
     return await preview_rows(door.pipeline, asked, rows)
 
 
-async def _steer(request: EventRequest, import_id: str, steer: Callable[..., Awaitable[Job | None]]) -> ASGIResponse:
-    """Raises ProblemError 404 and 409."""
-    reading = reading_of(request)
-    job = await load_import(reading, import_id)
-    async with reading.database.pool.acquire() as connection:
-        steered = await steer(connection, job.id)
-    if steered is None:
-        raise ProblemError(409, "import_is_over", f"This import is over: it is {job.status}.")
-    return Answer(200, encode(await shown_import(reading, steered)))
+def _steering(verb: str, steer: Steer, told: str) -> HTTPRouteHandler:
+    """POST …/{verb}. `told` says in the documentation what it means."""
+
+    async def act(request: EventRequest, import_id: FromPath[str]) -> ASGIResponse:
+        """Raises ProblemError 404 and 409."""
+        reading = reading_of(request)
+        job = await load_import(reading, import_id)
+        async with reading.database.pool.acquire() as connection:
+            steered = await steer(connection, job.id)
+        if steered is None:
+            raise ProblemError(409, "import_is_over", f"This import is over: it is {job.status}.")
+        return Answer(200, encode(await shown_import(reading, steered)))
+
+    act.__name__, act.__doc__ = f"{verb}_import", told
+    address, summary = f"/v1/imports/{{import_id:str}}/{verb}", f"{verb.capitalize()} an import"
+    made = post(address, status_code=200, tags=TAGS, summary=summary, guards=_WRITE, opt=_STEERED)
+    return cast("Callable[[Callable[..., Awaitable[ASGIResponse]]], HTTPRouteHandler]", made)(act)
 
 
-HANDLERS = [begin_import, pause_import, resume_import, cancel_import]
+HANDLERS = [
+    begin_import,
+    _steering("pause", pause_job, "What is under way is finished first; what is recorded stays recorded."),
+    _steering("resume", resume_job, "Go on from the last checkpoint; one that failed may be resumed too."),
+    _steering("cancel", cancel_job, "End it; what is recorded stays recorded."),
+]

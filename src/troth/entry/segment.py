@@ -2,7 +2,8 @@
 
 In: what the client libraries send, whatever it is labelled. Out: exactly 200 {"success": true}, or an error with
 top-level `code` and `message`: on anything else they send again what was recorded, or give up what was not.
-Must never: tell a browser anything about a customer.
+A write key is a server's, which no browser may use, or a public one, which sends what `client_allowed` marks, whoever
+holds it. Must never: tell a browser anything about a customer.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from litestar.types import Scope
 from troth import limits
 from troth.api.answers import Answer
 from troth.api.auth import client_address, demand_https
-from troth.api.browsers import SEGMENT_CALLS
+from troth.api.browsers import BROWSERS_REFUSED, SEGMENT_CALLS, browsers_refused
 from troth.api.logging import log_fault, request_id
 from troth.api.openapi import documented
 from troth.api.problems import MEDIA_TYPE, ProblemError
@@ -97,12 +98,15 @@ async def _receive(request: EventRequest, call: str, *, is_short: bool) -> None:
     messages = _messages(document, call)
     source = await _source_of(door.sources, headers, (document, *messages))
     settings = cast("SegmentSettings", source.settings)
-    is_client = _check_browser(settings, request, headers, is_short=is_short)
+    if settings.is_public:
+        _check_page(settings, request, headers)
+    elif is_short or b"origin" in headers:
+        door.note_error(source, BROWSERS_REFUSED)
+        raise browsers_refused()
     user_agent = headers.get(b"user-agent", b"")[: limits.USER_AGENT_LENGTH].decode("latin-1")
     received = Received(
         at=now,
         sent_at=document.get("sentAt"),
-        is_client=is_client,
         ip=client_address(scope),
         user_agent=user_agent or None,
     )
@@ -157,22 +161,12 @@ def _basic_key(headers: Headers) -> str:
         return ""
 
 
-def _check_browser(settings: SegmentSettings, request: EventRequest, headers: Headers, *, is_short: bool) -> bool:
-    """Whether only `client_allowed` types may come: from a browser, or with a key that is public.
-
-    Raises ProblemError.
-    """
-    origin = headers.get(b"origin")
-    is_browser = is_short or origin is not None
-    if is_browser and settings.browsers == "refused":
-        raise ProblemError(403, "browsers_refused", "The write key of this source is for servers only.")
-    is_client = is_browser or settings.browsers == "only"
-    if is_client:
-        demand_https(request.scope, cast("Mode", request.app.state["mode"]))
+def _check_page(settings: SegmentSettings, request: EventRequest, headers: Headers) -> None:
+    """A public key is used over https, and from the pages that the source names. Raises ProblemError."""
+    demand_https(request.scope, cast("Mode", request.app.state["mode"]))
     allowed = {text.rstrip("/").lower() for text in settings.origins}
-    if is_client and allowed and (origin or b"").decode("latin-1").lower() not in allowed:
+    if allowed and headers.get(b"origin", b"").decode("latin-1").lower() not in allowed:
         raise ProblemError(403, "origin_not_allowed", "This source takes nothing from this origin.")
-    return is_client
 
 
 def _refused(problem: ProblemError, scope: Scope) -> Answer:

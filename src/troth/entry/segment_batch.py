@@ -82,7 +82,8 @@ def sort(messages: Sequence[object], settings: SegmentSettings, received: Receiv
             found.unread.append(unread)
         else:
             assert isinstance(message, dict)
-            _sort_one(kept(message), settings, _of_message(message, received), found)
+            told = received if settings.is_public else _as_told(message, received)
+            _sort_one(kept(message), settings, told, found)
     return found
 
 
@@ -139,7 +140,7 @@ def _item(visitor: str, delivery: Delivery) -> Item:
     raw = delivery.raw
     reference = raw.reference if isinstance(raw.reference, str) else uuid4().hex
     message = {**cast("Message", delivery.payload), "messageId": reference}
-    told = {"message": message, "occurred_at": raw.occurred_at, "is_client": raw.is_client}
+    told = {"message": message, "occurred_at": raw.occurred_at}
     return Item(
         key=visitor,
         reference=reference,
@@ -154,7 +155,6 @@ def _of_waiting(waiting: Waiting, settings: SegmentSettings, names: Mapping[str,
     message = {**cast("Message", told["message"]), "userId": names[waiting.key]}
     received = Received(
         at=waiting.received_at,
-        is_client=bool(told["is_client"]),
         ip=cast("str | None", told["ip"]),
         user_agent=cast("str | None", told["user_agent"]),
     )
@@ -183,11 +183,9 @@ def _unread(message: object) -> Unread | None:
     return Unread(problems, show_flawed(kept(message))) if problems else None
 
 
-def _of_message(message: Message, received: Received) -> Received:
+def _as_told(message: Message, received: Received) -> Received:
     """Where the person was, as a server that passes events on tells it; of a browser we know it ourselves."""
     ip, user_agent = at(message, "context.ip"), at(message, "context.userAgent")
-    if received.is_client:
-        return received
     told = {"ip": ip, "user_agent": user_agent}
     bounds = {"ip": _IP_LENGTH, "user_agent": limits.USER_AGENT_LENGTH}
     sound = {

@@ -33,7 +33,6 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 
     at: datetime
     sent_at: object = None  # as the batch says
-    is_client: bool = False  # from a browser, or with a key that is public
     ip: str | None = None
     user_agent: str | None = None
 
@@ -92,7 +91,6 @@ def event_of(message: Message, settings: SegmentSettings, received: Received) ->
         properties=properties,
         ip=received.ip,
         user_agent=received.user_agent,
-        is_client=received.is_client,
         scopes=_PROFILE_SCOPES if is_profile else None,
     )
 

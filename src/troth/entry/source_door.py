@@ -142,6 +142,10 @@ class SourceDoor:
         errors = [_error(problems, None, rejection)]
         self.sources.count(source.id, errors, received=1, refused=1)
 
+    def note_error(self, source: Source, code: str) -> None:
+        """A request refused whole, for whoever looks after the source; it brought no event."""
+        self.sources.count(source.id, [_error([Problem("", code, "")], None, None)])
+
     async def _ingest(self, source: Source, deliveries: Sequence[Delivery]) -> list[Outcome]:
         outcomes: dict[int, Outcome] = {}
         raws: dict[int, RawEvent] = {}
@@ -177,12 +181,17 @@ def source_door_of(request: Request[object, object, State]) -> SourceDoor:
 
 
 def named(source: Source, raw: RawEvent) -> RawEvent:
-    """The event as sent by this source.
+    """The event as sent by this source: a client's, if the source's secret is public.
 
     A type that needs a scope is sent if the allow-list names it, or if the door itself gave the scope to `raw`.
     """
-    scopes = None if source.settings.names(raw.type) else raw.scopes or _NO_SCOPES
-    return msgspec.structs.replace(raw, source=KINDS[source.kind].source, source_detail=source.id, scopes=scopes)
+    return msgspec.structs.replace(
+        raw,
+        source=KINDS[source.kind].source,
+        source_detail=source.id,
+        is_client=source.settings.is_public,
+        scopes=None if source.settings.names(raw.type) else raw.scopes or _NO_SCOPES,
+    )
 
 
 def _lacks_order(outcome: Outcome) -> bool:

@@ -114,7 +114,8 @@ create table events (
     clock         timestamptz,  -- the program's present, when a test clock stood; null: recorded_at
     primary key (bucket, id)
 ) partition by range (id);
-create index events_history on events (bucket, customer_id, seq);
+-- Ends with the order, so that its events are picked out of a history without reading the others.
+create index events_history on events (bucket, customer_id, seq, order_key);
 create index events_log on events (id);
 
 -- One movement of points between two states.
@@ -142,7 +143,7 @@ create table postings (
     expires_at  timestamptz,  -- awards: when their lot ends, as known then
     primary key (bucket, event_id, n)
 ) partition by range (event_id);
-create index postings_history on postings (bucket, customer_id, seq);
+create index postings_history on postings (bucket, customer_id, seq, order_id);  -- the order: as above
 
 -- Points that were earned together and end together. remaining is a cache of postings.
 create table lots (

@@ -51,7 +51,8 @@ select id, state from orders where bucket = $1 and customer_id = $2 and id = $3;
 select id, state from orders where bucket = $1 and customer_id = $2 and id < $3 order by id desc limit $4;
 
 -- name: order_events
--- Events that name an order, the newest ones when there are more than a page: the scan follows the customer's history.
+-- Events that name an order, the newest ones when there are more than a page. The scan follows the customer's history
+-- in the index, which tells the order; other events are not read.
 select id
 from events
 where bucket = $1 and customer_id = $2 and order_key = $3
@@ -59,7 +60,7 @@ order by seq desc
 limit $4;
 
 -- name: order_postings
--- What was posted for orders since they were opened, newest first.
+-- What was posted for an order since it was opened, newest first; found as its events are.
 select p.event_id, p.seq, p.n, p.wallet, p.from_state, p.to_state, p.points, p.qualifying, p.lot_event, p.lot_n,
        p.occurred_at, p.reason, p.order_id, p.rule, p.base, p.multiplier, p.cap, p.earned_at, p.expires_at
 from postings p

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime
 
 from tests.api.test_rejections import rejections
@@ -234,15 +235,23 @@ async def test_a_customer_is_shown_as_of_now(shop: Shop) -> None:
 
 
 async def test_the_door_is_not_there_unless_it_is_configured(served: Served) -> None:
-    asked = (("POST", "/events"), ("POST", "/events/bulk"), ("GET", "/customers/a"), ("GET", "/customers/a/events"))
-    for method, path in asked:
-        assert (await served.request(method, f"{path}?api_key=x", key=None)).status_code == 404
+    paths = ("/events", "/events/", "//events", "/events/bulk", "/customers/a", "/customers/a/events", "/events/a/b")
+    methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PURGE")
+
+    async def told(method: str, path: str) -> tuple[object, ...]:
+        answer = await served.client.request(method, f"{path}?api_key=x", headers={"origin": "https://shop.example"})
+        names = {name: value for name, value in answer.headers.items() if name not in ("date", "x-request-id")}
+        return answer.status_code, names, re.sub('req_[^"]*', "", answer.text)
+
+    unknown = {method: await told(method, "/nothing/here") for method in methods}
+    assert {answer[0] for answer in unknown.values()} == {404}
     shop = await open_shop(served)
     await shop.done("a", "login")
+    assert (await told("DELETE", "/events"))[0] == 405
     await served.request("PATCH", "/v1/sources/my-antavo", json={"enabled": False})
-    for method, path in asked:
-        answer = await served.request(method, f"{path}?api_key={shop.key}", key=None)
-        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    for method in methods:
+        for path in paths:
+            assert await told(method, path) == unknown[method], (method, path)
 
 
 async def test_sensitive_types_are_never_unsigned_in_production(database: DatabaseAccess) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from troth import limits
+from troth.core.coercion import Problem
 from troth.core.sources.settings import Name, SourceSettings, TypeId
 
 Path = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.IDENTIFIER_LENGTH)]
@@ -30,7 +31,7 @@ Origins = Annotated[tuple[Name, ...], msgspec.Meta(max_length=limits.KEY_ORIGINS
 class SegmentSettings(SourceSettings, frozen=True, kw_only=True):
     """What a Segment-compatible source is told."""
 
-    browsers: Literal["limited", "only", "refused"] = "limited"  # only: the key is public, whatever sends with it
+    browsers: Literal["refused", "only"] = "refused"  # refused: a server's key; only: pages have it, so it is public
     origins: Origins = ()  # scheme://host[:port] of pages that may send; empty: any
     events: Events = msgspec.field(
         default_factory=dict
@@ -44,3 +45,12 @@ class SegmentSettings(SourceSettings, frozen=True, kw_only=True):
     traits: Paths | None = None  # attribute → path in the traits; null: the default mapping
     anonymous: Literal["wait", "drop"] = "wait"
     anonymous_days: Annotated[int, msgspec.Meta(ge=1, le=limits.SOURCE_INBOX_DAYS)] = limits.SOURCE_INBOX_DAYS
+
+    @property
+    def is_public(self) -> bool:
+        return self.browsers == "only"
+
+    def flaws(self) -> tuple[Problem, ...]:
+        if not self.origins or self.is_public:
+            return ()
+        return (Problem("/origins", "not_for_browsers", "Origins are those of pages: set browsers to only."),)

@@ -36,6 +36,11 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         """Whether a type that needs a scope was allowed by its name: nothing else gives a source such a right."""
         return self.types is not None and type_id in self.types
 
+    @property
+    def is_public(self) -> bool:
+        """Whether anybody may know the secret, so that it sends what `client_allowed` marks and nothing else."""
+        return False
+
     def flaws(self) -> tuple[Problem, ...]:
         """What is wrong with settings that are each of the right form."""
         return ()
