@@ -1,8 +1,8 @@
 """python -m bench.importing [--rows N] [--wide N] [--seconds N]: imports over HTTP, each figure beside its limit.
 
 Three measures on one server: the rate of an import ÷ the equal CTE at 32 clients in the same run; p99 of single events
-while an import runs ÷ p99 of the same load without one; and a file of wide rows, with the most memory all Python
-processes of the server have held, and how far the bar was ever from the rows. Durable, on a disk. Prints one line of
+while an import runs ÷ p99 of the same load without one; and a file of wide rows, with the most memory that the Python
+processes of the server held together, and how far the bar was ever from the rows. Durable, on a disk. Prints one line of
 JSON for each. Exits 0: no test.
 """
 
@@ -32,6 +32,7 @@ CUSTOMERS = 10_000
 LIVE_CONNECTIONS = 4
 _WIDE_COLUMNS = 30
 _POLL_SECONDS = 0.1
+_client = httpx.Client(timeout=600)  # one for all: making one costs more than a request
 _UNSETTLED = (
     "select exists (select from troth.customers where due_at <= now()) or "
     "(select dated <> revision from troth.program_live)"
@@ -106,7 +107,7 @@ def measure_wide(server: Server, rows: int) -> None:
     """A large file: memory at most, and the largest distance between the bar and the rows."""
     file = server.data.parent / "wide.csv"
     write_wide_rows(file, rows)
-    memory_before, distances, memories = server.memory_mb, [0.0], [0.0]
+    memory_before, distances, memories = server.held_mb, [0.0], [0.0]
     import_id = send(server, file)
     with watching(server, import_id, rows, (distances, memories)):
         found = wait_for(server, import_id)
@@ -132,7 +133,7 @@ def watching(server: Server, import_id: str, rows: int, noted: tuple[list[float]
         while not is_over.wait(0.5):
             found = status(server, import_id)
             distances.append(abs(found["bytes_read"] / found["bytes_total"] - found["read"] / rows))
-            memories.append(server.memory_mb)
+            memories.append(server.held_mb)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -160,19 +161,19 @@ def write_wide_rows(file: Path, rows: int) -> None:
 
 def send(server: Server, file: Path) -> str:
     with file.open("rb") as content:
-        answer = httpx.post(_url(server, ""), files={"file": content}, headers=_headers(server), timeout=600)
+        answer = _client.post(_url(server, ""), files={"file": content}, headers=_headers(server))
     assert answer.status_code == 202, answer.text
     import_id: str = answer.json()["id"]
     return import_id
 
 
 def status(server: Server, import_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(_url(server, f"/{import_id}"), headers=_headers(server), timeout=60).json()
+    found: dict[str, Any] = _client.get(_url(server, f"/{import_id}"), headers=_headers(server)).json()
     return found
 
 
 def steer(server: Server, import_id: str, how: str) -> None:
-    httpx.post(_url(server, f"/{import_id}/{how}"), headers=_headers(server), timeout=60).raise_for_status()
+    _client.post(_url(server, f"/{import_id}/{how}"), headers=_headers(server)).raise_for_status()
 
 
 def wait_for(server: Server, import_id: str) -> dict[str, Any]:

@@ -61,6 +61,11 @@ class Server:
         """The most that each Python process of now has held (resident, MB of 10^6 bytes); their sum."""
         return sum(_most_memory_mb(number) for number in (self.process.pid, *_beside(self.process.pid)))
 
+    @property
+    def held_mb(self) -> float:
+        """What its Python processes hold now; shared pages count once (proportional set sizes, MB of 10^6 bytes)."""
+        return sum(_held_mb(number) for number in (self.process.pid, *_beside(self.process.pid)))
+
     def meter(self, cluster: Cluster) -> Meter:
         postmaster = (cluster.folder.server / "postmaster.pid").read_text().partition("\n")[0]
         return Meter(server=self.process.pid, postmaster=int(postmaster))
@@ -101,6 +106,14 @@ def _is_of_troth(number: int) -> bool:
 def _most_memory_mb(number: int) -> float:
     try:
         found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{number}/status").read_text())
+    except OSError:
+        return 0.0
+    return int(found[1]) * 1024 / 1e6 if found is not None else 0.0
+
+
+def _held_mb(number: int) -> float:
+    try:
+        found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{number}/smaps_rollup").read_text(), re.MULTILINE)
     except OSError:
         return 0.0
     return int(found[1]) * 1024 / 1e6 if found is not None else 0.0

@@ -47,6 +47,7 @@ COPIED_EVENTS = 50  # from so many on in one transaction, rows written once are 
 IMPORT_CHUNK_EVENTS = 200
 CREW_BYTES = 256 << 10  # a smaller file is not worth starting processes for
 IMPORT_CHUNK_CHARACTERS = 4 << 20  # a chunk ends with the row that passes it
+IMPORT_CHARACTERS_IN_FLIGHT = 2 << 20  # about; at least one chunk
 IMPORT_CHUNKS_IN_FLIGHT = 20  # two batches of some hundred events for each lane of a crew
 IMPORT_ROW_CHARACTERS = 1 << 20  # one record of a file, all its lines together
 IMPORT_COLUMNS = 1_000  # of one mapping

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.pipeline.shop import Shop, document, open_shop
+from tests.pipeline.shop import PURCHASE, Shop, document, open_shop
 from troth import limits
 from troth.core.coercion import Problem
 from troth.embedded.access import DatabaseAccess
@@ -106,7 +106,7 @@ async def test_each_customer_keeps_the_order_of_the_file(database: DatabaseAcces
 
 async def test_rejected_rows_do_not_change_the_order_of_others(database: DatabaseAccess) -> None:
     def source() -> Iterator[Row]:
-        for row in rows(4 * CHUNK * limits.IMPORT_CHUNKS_IN_FLIGHT, customers=37):
+        for row in rows(2 * CHUNK * limits.IMPORT_CHUNKS_IN_FLIGHT, customers=37):
             yield row
             if row.line % 1_000 == 0:
                 yield Row(row.line, 0, "", purchase("eve", "x", f"bad{row.line}"))
@@ -122,6 +122,29 @@ async def test_a_chunk_ends_with_the_row_that_passes_its_characters(database: Da
     async with open_shop(database, document()) as shop:
         _, _, watched = await import_into(shop, rows(5, size=size))
     assert watched.sizes == [2, 2, 1]
+
+
+async def test_of_wide_rows_fewer_chunks_are_under_way(database: DatabaseAccess) -> None:
+    size = limits.IMPORT_CHARACTERS_IN_FLIGHT // (3 * CHUNK) - 1
+    async with open_shop(database, document()) as shop:
+        _, _, watched = await import_into(shop, rows(limits.IMPORT_CHUNKS_IN_FLIGHT * CHUNK, size=size))
+        assert watched.under_way_max < limits.IMPORT_CHUNKS_IN_FLIGHT / 2
+
+
+async def test_rows_of_an_order_wait_until_it_is_recorded(database: DatabaseAccess) -> None:
+    """They name no customer, and their order stands in the chunk before."""
+
+    def source() -> Iterator[Row]:
+        for number in range(CHUNK):
+            yield Row(number + 2, 0, "", purchase(f"c{number}", "10", f"o{number}"))
+        for number in range(CHUNK):
+            accepted = RawEvent(type="checkout_accept", properties={"order_id": f"o{number}"})
+            yield Row(CHUNK + number + 2, 0, "", accepted)
+
+    program = document(event_types=[{**PURCHASE, "order": {"amount": "amount"}}], orders={"acceptance": "manual"})
+    async with open_shop(database, program) as shop:
+        tally, rejected, _ = await import_into(shop, source())
+        assert (tally.created, rejected) == (2 * CHUNK, [])
 
 
 async def test_a_second_run_adds_nothing(database: DatabaseAccess) -> None:

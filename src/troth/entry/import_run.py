@@ -71,6 +71,7 @@ class ImportRun:
         self._latest: dict[str, str] = {}  # customer → time of the latest row
         self._failure: Overloaded | None = None
         self._broken: Exception | None = None  # of the reading
+        self._room = limits.IMPORT_CHUNKS_IN_FLIGHT  # for chunks under way; less of wide rows
 
     def stop(self) -> None:
         """Read no more; `run` returns when what is under way is settled."""
@@ -84,11 +85,9 @@ class ImportRun:
         under_way: deque[asyncio.Task[None]] = deque()
         last: asyncio.Task[None] | None = None
         try:
-            while not self._is_stopping and (
-                chunks := await self._read(limits.IMPORT_CHUNKS_IN_FLIGHT - len(under_way))
-            ):
+            while not self._is_stopping and (chunks := await self._read(max(self._room - len(under_way), 1))):
                 for chunk in chunks:
-                    most = 0 if _looks_back(chunk) else limits.IMPORT_CHUNKS_IN_FLIGHT - 1
+                    most = 0 if _looks_back(chunk) else self._room - 1
                     await _settle(under_way, most)
                     last = asyncio.create_task(self._record(chunk, last))
                     under_way.append(last)
@@ -130,6 +129,9 @@ class ImportRun:
             room -= row.size
             if len(chunk) >= limits.IMPORT_CHUNK_EVENTS or room < 0:
                 break
+        size = limits.IMPORT_CHUNK_CHARACTERS - room
+        most = limits.IMPORT_CHARACTERS_IN_FLIGHT // max(size, 1)
+        self._room = max(1, min(limits.IMPORT_CHUNKS_IN_FLIGHT, most))
         return chunk
 
     async def _record(self, chunk: Sequence[Row], before: asyncio.Task[None] | None) -> None:

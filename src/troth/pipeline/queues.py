@@ -8,6 +8,7 @@ the order in which they were put.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from troth.pipeline.ingest import Companion
 from troth.pipeline.lane import Lane
 from troth.pipeline.outcome import Overloaded, Problem, Rejected
 from troth.pipeline.work import Work
+
+_REST_SHARE = 2  # a patient batch beside live events is followed by a rest so many times as long
 
 
 class Group(msgspec.Struct, eq=False):
@@ -57,6 +60,7 @@ class Line(msgspec.Struct, eq=False):
     live_events: int = 0
     patient_events: int = 0
     lived_at: float = 0.0  # when live events were last put in
+    rests_until: float = 0.0  # patient events wait until then
 
 
 class Queues:
@@ -139,21 +143,29 @@ class Queues:
         """A lane's life: take what waits, run it, answer; until closing and nothing waits."""
         wake, line = self._wakes[place], self._lines[place]
         while True:
-            if not line.live and not line.patient:
-                if self._closing:
-                    return
+            rest = line.rests_until - time.monotonic()
+            if line.live:
+                await self._run(self._lanes[place], _take_live(line))
+            elif line.patient and rest <= 0:
+                await self._run_patient(self._lanes[place], line)
+            elif line.patient or not self._closing:
                 wake.clear()
-                await wake.wait()
-                continue
-            groups = _take_live(line) if line.live else self._take_patient(line)
-            await self._run(self._lanes[place], groups)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(wake.wait(), rest if line.patient else None)
+            else:
+                return
 
-    def _take_patient(self, line: Line) -> list[Group]:
-        """As much as fits one batch; while live events come, on any lane, only as much as they may wait for."""
-        is_alone = time.monotonic() - self.lived_at > limits.PATIENCE_SECONDS
+    async def _run_patient(self, lane: Lane, line: Line) -> None:
+        """As much as fits one batch; while live events come, on any lane, only as much as they may wait for, and then
+        the machine is theirs for a while."""
+        started = time.monotonic()
+        is_alone = started - self.lived_at > limits.PATIENCE_SECONDS
         groups = _take(line.patient, limits.BATCH_EVENTS if is_alone else limits.PATIENT_EVENTS)
         line.patient_events -= sum(len(group.works) for group in groups)
-        return groups
+        await self._run(lane, groups)
+        if not is_alone:
+            ended = time.monotonic()
+            line.rests_until = ended + (ended - started) * _REST_SHARE
 
     async def _run(self, lane: Lane, groups: list[Group]) -> None:
         works = [work for group in groups for work in group.works]
