@@ -2,7 +2,7 @@
 
 Three measures on one server: the rate of an import ÷ the equal CTE at 32 clients in the same run; p99 of single events
 while an import runs ÷ p99 of the same load without one; and a file of wide rows, with the most memory that the Python
-processes of the server held together, and how far the bar was ever from the rows. Durable, on a disk. Prints one line of
+processes of the server held together, and how far the bar was ever from the rows. Durable, on a disk. Prints a line of
 JSON for each. Exits 0: no test.
 """
 
