@@ -25,7 +25,7 @@ DOCUMENT = json.loads(openapi_document())
 DESCRIPTION = schemathesis.openapi.from_dict(DOCUMENT)
 METHODS = {"get", "put", "post", "delete", "patch"}
 OPERATIONS = [(method, path) for path, item in DOCUMENT["paths"].items() for method in item if method in METHODS]
-EXAMPLES = 25  # requests per operation that are drawn; besides, one of each kind at each place of its description
+EXAMPLES = 12  # requests per operation that are drawn; besides, one of each kind at each place of its description
 CHECKS = [
     checks.not_a_server_error,
     checks.status_code_conformance,
