@@ -50,6 +50,7 @@ async def import_file(shop: Shop) -> Tally:
     return run.tally
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_the_answers_are_the_known_ones(database: DatabaseAccess) -> None:
     async with open_shop(database, program_of_three()) as shop:

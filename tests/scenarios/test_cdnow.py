@@ -43,6 +43,7 @@ RULES: Mapping[str, Callable[[Decimal, int], int]] = {  # amount and quantity of
 }
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_example_prints_what_is_recorded_and_its_answers_are_the_known_ones(session_folder: Path) -> None:
     data = session_folder / "cdnow-example"
