@@ -116,9 +116,9 @@ HOSTILE = [
 
 @pytest.mark.parametrize("raw", HOSTILE, ids=lambda raw: repr(raw)[:20])
 def test_hostile_texts_cost_no_more_than_their_size(raw: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()  # not the wall's: other tests run beside this one
     JsonReader().read(raw)
-    assert time.perf_counter() - started < 1.5
+    assert time.process_time() - started < 1.5
 
 
 plain = st.recursive(

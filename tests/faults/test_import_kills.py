@@ -59,6 +59,7 @@ class Server:
         raise AssertionError("it did not get there")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_it_goes_on_with_exact_totals(session_folder: Path) -> None:
     server = Server(session_folder / "import-kills")

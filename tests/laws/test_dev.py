@@ -44,6 +44,15 @@ def test_another_interpreter_is_not_taken_for_ours(tmp_path: Path) -> None:
     assert not dev.is_usable(sys.executable)
 
 
+def test_what_it_starts_compiles_a_file_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", "")
+    load_dev().keep_bytecode()
+    asked = "import sys; print(sys.dont_write_bytecode, sys.pycache_prefix)"
+    answer = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
+    assert answer.split() == ["False", str(ROOT / ".venv" / "bytecode")]
+
+
 def test_the_key_of_the_first_call_is_read_from_its_file() -> None:
     call = load_dev().first_call("http://127.0.0.1:9", Path("my data/first.key"))
     assert "$(cat 'my data/first.key')" in call

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -29,6 +30,7 @@ def named_statements() -> Iterator[tuple[str, str, str]]:
             yield from ((path.name, label, statement) for label, statement in parse(text, path.name).items())
 
 
+@cache
 def sources() -> dict[str, ast.Module]:
     return {name(path): ast.parse(path.read_text()) for path in python_files() if path.is_relative_to(SOURCE)}
 

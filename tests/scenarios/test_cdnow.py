@@ -1,69 +1,115 @@
-"""69,659 real purchases with answers nobody here chose (examples/data/cdnow.README.md), through the importer.
+"""69,659 real purchases with answers nobody here chose (examples/data/cdnow.README.md), through the command line.
 
-Each rule gets an installation of its own: import, totals, five customers, import again, verify.
+All of them as examples/03-cdnow imports them, which also prints what is recorded beside it, but for the time it takes;
+`TROTH_RECORD=1 ./dev test tests/scenarios/test_cdnow.py` records it anew. Then every fortieth customer under each rule
+beside a running server: import, balances of all, import again, verify. `tests/entry/test_import_cdnow.py` has the
+answers of all three rules for all rows.
 """
 
 from __future__ import annotations
 
+import csv
+import gzip
 import json
+import os
+import re
+import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from math import floor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.installation import Installation, new_installation
+from tests.installation import TROTH, Installation, new_installation
 from tests.laws.tree import ROOT
 
+EXAMPLE = ROOT / "examples" / "03-cdnow"
 FILE = ROOT / "examples" / "data" / "cdnow_events.csv.gz"
 PROGRAMS = ROOT / "examples" / "programs"
-ROWS = 69_659
-CUSTOMERS = 23_570
+TIME = re.compile(r"in [\d.]+ s(?: \([\d,]+ a second\))?")
 
-BALANCES = """
-    customer       rows      a       b       c
-    cdnow-00002       2     89      89     154
-    cdnow-00455       1      0       0       0
-    cdnow-22506      22    376     376     176
-    cdnow-14048     217   8826    9626   16655
-    cdnow-07592     201  13860   15660   22936
-"""
-TOTALS = {"a": 2_453_159, "b": 2_610_759, "c": 2_993_258}
+CUSTOMERS, POINTS = 23_570, 2_453_159
+FIVE = {"cdnow-00002": 89, "cdnow-00455": 0, "cdnow-22506": 376, "cdnow-14048": 8_826, "cdnow-07592": 13_860}
+
+Row = Mapping[str, str]
+RULES: Mapping[str, Callable[[Decimal, int], int]] = {  # amount and quantity of a row → points
+    "a": lambda amount, _: floor(amount),
+    "b": lambda amount, _: floor(amount + (50 if amount > 100 else 0)),
+    "c": lambda amount, quantity: floor(amount * 2) if quantity >= 3 else 0,
+}
 
 
-def balances(rule: str) -> dict[str, int]:
-    head, *rows = (line.split() for line in BALANCES.strip().splitlines())
-    return {row[0]: int(row[head.index(rule)]) for row in rows}
+@pytest.mark.long
+@pytest.mark.slow
+def test_the_example_prints_what_is_recorded_and_its_answers_are_the_known_ones(session_folder: Path) -> None:
+    data = session_folder / "cdnow-example"
+    path = f"{Path(TROTH).parent}{os.pathsep}{os.environ['PATH']}"
+    command = ["sh", str(EXAMPLE / "import.sh"), str(data)]
+    result = subprocess.run(command, env={**os.environ, "PATH": path}, check=True, capture_output=True, text=True)
+    printed = TIME.sub("in <time>", result.stdout)
+    recorded = EXAMPLE / "output.txt"
+    if "TROTH_RECORD" in os.environ:
+        recorded.write_text(printed)
+    assert printed == recorded.read_text()
+    with new_installation(data) as troth:
+        found = balances(troth)
+    assert (len(found), sum(found.values())) == (CUSTOMERS, POINTS)
+    assert {customer: found[customer] for customer in FIVE} == FIVE
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", TOTALS)
-def test_the_answers_are_the_known_ones(rule: str, session_folder: Path) -> None:
+@pytest.mark.parametrize("rule", RULES)
+def test_each_rule_gives_every_customer_its_points(rule: str, session_folder: Path, tmp_path: Path) -> None:
+    rows = every_fortieth_customer()
+    file = write(rows, tmp_path / "some.csv")
+    expected = answers(rule, rows)
     with new_installation(session_folder / f"cdnow-{rule}") as troth:
         troth.troth("program", "apply", str(PROGRAMS / f"cdnow-{rule}.yaml"), "--yes")
-        assert imported(troth) == {
-            "read": ROWS,
-            "created": ROWS,
-            "duplicates": 0,
-            "rejected": 0,
-            "points": TOTALS[rule],
-        }
-        assert balances_of_all(troth) == (CUSTOMERS, TOTALS[rule], balances(rule))
-        assert imported(troth) == {"read": ROWS, "created": 0, "duplicates": ROWS, "rejected": 0, "points": 0}
+        points = sum(expected.values())
+        assert imported(troth, file) == counts(rows, created=len(rows), points=points)
+        assert balances(troth) == expected
+        assert imported(troth, file) == counts(rows, duplicates=len(rows))
+        assert balances(troth) == expected
         troth.troth("verify", "--json")  # exits with 1 on any difference, which fails here
 
 
-def imported(troth: Installation) -> dict[str, int]:
+def every_fortieth_customer() -> Sequence[Row]:
+    with gzip.open(FILE, "rt", newline="") as packed:
+        return [row for row in csv.DictReader(packed) if int(row["customer"].removeprefix("cdnow-")) % 40 == 0]
+
+
+def write(rows: Sequence[Row], path: Path) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def answers(rule: str, rows: Sequence[Row]) -> dict[str, int]:
+    """Points of each customer, computed from the rows."""
+    points: Counter[str] = Counter()
+    for row in rows:
+        points[row["customer"]] += RULES[rule](Decimal(row["amount"]), int(row["quantity"]))
+    return dict(points)
+
+
+def counts(rows: Sequence[Row], **others: int) -> dict[str, int]:
+    return {"read": len(rows), "created": 0, "duplicates": 0, "rejected": 0, "points": 0, **others}
+
+
+def imported(troth: Installation, file: Path) -> dict[str, int]:
     """What the importer says at its end, without the time it took."""
-    said: dict[str, int] = json.loads(troth.troth("import", str(FILE), "--json").splitlines()[-1])
+    said: dict[str, int] = json.loads(troth.troth("import", str(file), "--json").splitlines()[-1])
     return {name: count for name, count in said.items() if name != "seconds"}
 
 
-def balances_of_all(troth: Installation) -> tuple[int, int, dict[str, int]]:
-    """(customers, points of all, balances of the five)."""
-    found = {customer["customer"]: customer["wallets"]["points"]["balance"] for customer in customers(troth)}
-    return len(found), sum(found.values()), {customer: found[customer] for customer in balances("a")}
+def balances(troth: Installation) -> dict[str, int]:
+    return {customer["customer"]: customer["wallets"]["points"]["balance"] for customer in customers(troth)}
 
 
 def customers(troth: Installation) -> Iterator[dict[str, Any]]:

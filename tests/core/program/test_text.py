@@ -95,12 +95,12 @@ def test_alias_bombs_stop_at_the_bound() -> None:
     """PROGRAM_NODES counts what aliases stand for."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
-    begun = time.perf_counter()
+    begun = time.process_time()
     parsed = parse_document("\n".join(lines))
     assert [problem.code for problem in parsed.problems] == ["too_many"]
     assert str(limits.PROGRAM_NODES) in parsed.problems[0].message
     assert not parsed.readable
-    assert time.perf_counter() - begun < 10
+    assert time.process_time() - begun < 10
 
 
 @pytest.mark.parametrize("text_format", ["yaml", "json"])
