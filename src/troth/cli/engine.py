@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,14 +15,13 @@ import asyncpg
 from troth.api.logging import configure_logging
 from troth.config import Config
 from troth.embedded.access import DatabaseAccess, data_folder
-from troth.engine import Engine, open_vault_of, running_engine
+from troth.engine import Engine, open_vault_of, running_engine, settle_memory
 from troth.starter import starter_document
 from troth.store.programs import Signature, ensure_program
 from troth.store.upkeep import analyse_grown
 
 STOPPED = 130  # exit code of a command that Ctrl-C has stopped
 _ANALYSE_SECONDS = 1.0  # between two looks at what has grown
-_GC_YOUNG = 50_000  # allocations between collections: a batch makes thousands of short-lived objects
 
 
 @asynccontextmanager
@@ -33,7 +31,7 @@ async def command_engine(config: Config, *, purpose: str) -> AsyncIterator[Engin
     Tables that grow are analysed on the way and at the end: plans for reading depend on it.
     """
     configure_logging(level=logging.WARNING)
-    gc.set_threshold(_GC_YOUNG, 20, 50)
+    settle_memory()
     vault = open_vault_of(config)
     async with data_folder(config, purpose=purpose) as access:
         async with access.open_database(connections=2, statement_seconds=config.statement_seconds) as database:

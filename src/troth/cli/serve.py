@@ -7,7 +7,6 @@ Must never: say that it serves before /health/ready does, or drop a request in f
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -27,14 +26,13 @@ from troth.app import Jobs, running_app
 from troth.cli.settings import data_option
 from troth.config import Config, read_config
 from troth.embedded.access import data_folder
-from troth.engine import open_vault_of
+from troth.engine import open_vault_of, settle_memory
 from troth.jobs import running_jobs
 from troth.processes.jobs import jobs_beside
 from troth.worker import upkeep
 
 _KEEP_ALIVE_SECONDS = 75  # longer than the idle time of usual load balancers, so that they close first
 _BACKLOG = 2_048
-_GC_YOUNG = 50_000  # allocations between collections: a batch makes thousands of short-lived objects
 _STARTED_POLL_SECONDS = 0.01
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -96,7 +94,7 @@ async def _run(config: Config, server: uvicorn.Server, listener: socket.socket) 
     while not server.started and not serving.done():
         await asyncio.sleep(_STARTED_POLL_SECONDS)
     if server.started:
-        _settle_memory()
+        settle_memory()
         _announce(config, listener)
     await serving
 
@@ -137,13 +135,6 @@ def _announce(config: Config, listener: socket.socket) -> None:
     mode = f"{config.mode} mode" if config.is_mode_explicit else "development mode, since TROTH_MODE is not set"
     click.echo(f"Troth serves at http://{shown}:{port} in {mode}.")
     logger().info("serving", port=port, mode=config.mode, unknown_settings=list(config.unknown))
-
-
-def _settle_memory() -> None:
-    """What was made at start stays; collections look at what requests make."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GC_YOUNG, 20, 50)
 
 
 def _bound_socket(config: Config) -> socket.socket:

@@ -6,7 +6,6 @@ It gives way to the serving process (niceness) and to its terminal's signals: wh
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -17,15 +16,16 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from troth.api.logging import configure_logging
+from troth.engine import settle_memory
 from troth.processes.link import Link
 from troth.processes.messages import Hello
 
 NICENESS = 5  # behind the serving process where processors are scarce
-_GC_YOUNG = 50_000  # allocations between collections: a batch makes thousands of short-lived objects
 Work = Callable[[Hello, Link], Awaitable[None]]  # until the link closes
 
 
 def live(work: Work) -> None:
+    """Do this work, and end."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICENESS)
@@ -39,8 +39,6 @@ async def _run(work: Work, end: socket.socket) -> None:
     if not isinstance(hello, Hello):
         return  # who started it is gone
     configure_logging(level=getattr(logging, hello.config.log_level.upper()), form=hello.config.log_format)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GC_YOUNG, 20, 50)
+    settle_memory()
     await work(hello, link)
     await link.close()

@@ -51,7 +51,7 @@ class Failed:
     """A chunk that was not taken in, or of which not all is known to be recorded."""
 
     number: int
-    problem: str
+    problem: str  # no value of an event is in it
     is_overload: bool  # another try may cure it
 
 

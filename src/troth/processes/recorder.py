@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+from troth.api.logging import describe_fault, logger
 from troth.engine import Engine
 from troth.pipeline.outcome import Applied, Outcome, Overloaded
 from troth.processes.engine import engine_of
@@ -36,8 +37,9 @@ async def _record(engine: Engine, link: Link, chunk: Chunk) -> None:
         outcomes = await engine.batcher.ingest(chunk.events, is_patient=True)
     except Overloaded as error:
         link.send(Failed(chunk.number, str(error), is_overload=True))
-    except Exception as error:
-        link.send(Failed(chunk.number, f"{type(error).__name__}: {error}", is_overload=False))
+    except Exception as error:  # our mistake: whoever runs the import lets it fail
+        logger().error("chunk failed", **describe_fault(error))
+        link.send(Failed(chunk.number, type(error).__name__, is_overload=False))
     else:
         link.send(Settled(chunk.number, [_told(outcome) for outcome in outcomes], engine.batcher.statistics.take()))
 

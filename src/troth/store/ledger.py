@@ -54,9 +54,8 @@ async def write(
     if is_ours:
         await connection.execute("begin")
     try:
-        await _write(
-            connection, msgspec.structs.replace(written, events=[], postings=[], lots=[], told=[]), claims, judged
-        )
+        rest = msgspec.structs.replace(written, events=[], postings=[], lots=[], told=[])
+        await _write(connection, rest, claims, judged)
         await copy_rows(connection, written)
     except Exception as error:
         if is_ours and not is_transient(error):  # else the connection is given up, and the server rolls back
