@@ -126,6 +126,7 @@ def settled(earned: Sequence[Earned]) -> tuple[Sequence[Earned], int]:
 # A rolling window
 
 FOREVER = date.max.toordinal()
+_DAYS_KEPT = 10_000  # whose ends are remembered
 
 
 class Window(msgspec.Struct, frozen=True, gc=False):
@@ -186,12 +187,12 @@ def window_of(earned: Sequence[Earned], months: int, today: int) -> Window:
         begins = entry.judged.toordinal()
         if begins > today:
             begins = today
-        ends = ends_of[entry.counted]
+        ends, points = ends_of[entry.counted], entry.points
         if begins < ends:
-            coming.append((2 * begins + 1, entry.points))
-            leaving.append((2 * ends, -entry.points))
+            coming.append((2 * begins + 1, points))
+            leaving.append((2 * ends, -points))
     changes = sorted(coming + leaving)
-    return Window([place for place, _ in changes], list(accumulate([points for _, points in changes])))
+    return Window([place for place, _ in changes], list(accumulate([change for _, change in changes])))
 
 
 class _Ends(dict[date, int]):
@@ -205,7 +206,7 @@ class _Ends(dict[date, int]):
         self.months = months
 
     def __missing__(self, counted: date) -> int:
-        if len(self) >= limits.TIER_DAYS:
+        if len(self) >= _DAYS_KEPT:
             self.clear()
         self[counted] = add_months(counted, self.months).toordinal() + 1
         return self[counted]

@@ -30,7 +30,6 @@ from troth.core.tier_history import (
 from troth.core.tier_history import add_earned as add_earned  # whoever judges by a history also adds to it
 
 PERIOD_MONTHS = 12  # of a level under a rolling window that is reviewed at the end of its period
-NEVER_REACHED = 1 << 63  # points
 _NEVER_REACHED = 1 << 63  # points
 
 
@@ -150,12 +149,16 @@ def _held_by_years(tiers: Tiers, years: Years, today: int) -> _Held:
 def _held_by_periods(tiers: Tiers, window: Window, today: int) -> _Held:
     """What was reached is held to the end of a period and through its grace; then the window is looked at again."""
     course = _Course(tiers, window)
+    due, higher = course.due, course.higher
     for place, points in zip(window.places, window.points, strict=True):
+        if place < due and points < higher:
+            continue
         if place > 2 * today + 1:
             break
-        if place >> 1 >= course.review or points >= course.next:
-            course.review_to(place >> 1)
+        course.review_to(place >> 1)
+        if place & 1:  # what leaves in one night leaves together: the rest before it is no upgrade
             course.rise(place >> 1, points)
+        due, higher = course.due, course.higher
     course.review_to(today)
     points = window.on(today)
     if course.count == course.floor:
@@ -174,22 +177,20 @@ class _Course:
         self.window = window
         self.begun = [0] * len(self.thresholds)  # when each level began
         self.floor = self._count_of(0)  # so many levels are never lost
-        self._hold(self.floor)
-        self.review = FOREVER  # the first day after period and grace
+        self._hold(self.floor, FOREVER)
 
     def rise(self, day: int, points: int) -> None:
         """An upgrade, if the points call for one; it starts a new period."""
         reached = self._count_of(points)
         if reached > self.count:
             self.begun[self.count : reached] = [day] * (reached - self.count)
-            self._hold(reached)
-            self.review = self._review_after(day)
+            self._hold(reached, self._review_after(day))
 
     def review_to(self, day: int) -> None:
         """Every review up to the first instant of a day. Each starts a new period, whatever it finds."""
         while self.review <= day:
-            self._hold(self._count_of(self.window.into(self.review)))
-            self.review = self._review_after(self.review) if self.count > self.floor else FOREVER
+            left = self._count_of(self.window.into(self.review))
+            self._hold(left, self._review_after(self.review) if left > self.floor else FOREVER)
 
     def fall(self) -> int:
         """The first review that takes the level away if nothing more is earned. In: a level above the floor."""
@@ -198,9 +199,11 @@ class _Course:
             found = self._review_after(found)
         return found
 
-    def _hold(self, count: int) -> None:
+    def _hold(self, count: int, review: int) -> None:
         self.count = count  # levels held
-        self.next = self.thresholds[count] if count < len(self.thresholds) else NEVER_REACHED
+        self.higher = self.thresholds[count] if count < len(self.thresholds) else _NEVER_REACHED  # the next level's
+        self.review = review  # the first day after period and grace
+        self.due = 2 * review  # its place in the window
 
     def _count_of(self, points: int) -> int:
         return bisect_right(self.thresholds, points)
