@@ -28,7 +28,7 @@ def live(work: Work) -> None:
     """Do this work, and end."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    os.nice(NICENESS)
+    os.nice(max(NICENESS - os.nice(0), 0))  # it may have been inherited
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(work, socket.socket(fileno=int(sys.argv[1]))))
 
