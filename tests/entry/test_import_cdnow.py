@@ -61,6 +61,7 @@ async def test_the_answers_are_the_known_ones(database: DatabaseAccess) -> None:
         assert {row[0]: row[1] for row in sums} == TOTALS
         for customer, expected in FIVE.items():
             assert await points_of(shop, customer) == expected
+        assert await import_file(shop) == Tally(read=ROWS, duplicates=ROWS)
         assert await shop.posted() == points
 
 

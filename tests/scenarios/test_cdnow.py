@@ -11,9 +11,6 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import os
-import re
-import subprocess
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,13 +21,13 @@ from typing import Any
 
 import pytest
 
-from tests.installation import TROTH, Installation, new_installation
+from tests.installation import Installation, new_installation
 from tests.laws.tree import ROOT
+from tests.scenarios.printing import assert_prints_what_is_recorded
 
 EXAMPLE = ROOT / "examples" / "03-cdnow"
 FILE = ROOT / "examples" / "data" / "cdnow_events.csv.gz"
 PROGRAMS = ROOT / "examples" / "programs"
-TIME = re.compile(r"in [\d.]+ s(?: \([\d,]+ a second\))?")
 
 CUSTOMERS, POINTS = 23_570, 2_453_159
 FIVE = {"cdnow-00002": 89, "cdnow-00455": 0, "cdnow-22506": 376, "cdnow-14048": 8_826, "cdnow-07592": 13_860}
@@ -47,14 +44,7 @@ RULES: Mapping[str, Callable[[Decimal, int], int]] = {  # amount and quantity of
 @pytest.mark.slow
 def test_the_example_prints_what_is_recorded_and_its_answers_are_the_known_ones(session_folder: Path) -> None:
     data = session_folder / "cdnow-example"
-    path = f"{Path(TROTH).parent}{os.pathsep}{os.environ['PATH']}"
-    command = ["sh", str(EXAMPLE / "import.sh"), str(data)]
-    result = subprocess.run(command, env={**os.environ, "PATH": path}, check=True, capture_output=True, text=True)
-    printed = TIME.sub("in <time>", result.stdout)
-    recorded = EXAMPLE / "output.txt"
-    if "TROTH_RECORD" in os.environ:
-        recorded.write_text(printed)
-    assert printed == recorded.read_text()
+    assert_prints_what_is_recorded(EXAMPLE / "import.sh", data)
     with new_installation(data) as troth:
         found = balances(troth)
     assert (len(found), sum(found.values())) == (CUSTOMERS, POINTS)

@@ -5,27 +5,16 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.installation import TROTH
 from tests.laws.tree import ROOT
+from tests.scenarios.printing import assert_prints_what_is_recorded
 
 EXAMPLE = ROOT / "examples" / "05-export"
-TIME = re.compile(r"in [\d.]+ s(?: \([\d,]+ a second\))?")
 
 
 @pytest.mark.slow
 def test_it_prints_what_is_recorded(session_folder: Path) -> None:
-    path = f"{Path(TROTH).parent}{os.pathsep}{os.environ['PATH']}"
-    command = ["sh", str(EXAMPLE / "export.sh"), str(session_folder / "export-example")]
-    result = subprocess.run(command, env={**os.environ, "PATH": path}, check=True, capture_output=True, text=True)
-    printed = TIME.sub("in <time>", result.stdout)
-    recorded = EXAMPLE / "output.txt"
-    if "TROTH_RECORD" in os.environ:
-        recorded.write_text(printed)
-    assert printed == recorded.read_text()
+    assert_prints_what_is_recorded(EXAMPLE / "export.sh", session_folder / "export-example")

@@ -6,14 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import count
 from uuid import UUID
 
 import msgspec
 
 from tests.conftest import TestDatabase
-from troth.core.ids import bucket_of, uuid7
-from troth.core.state import EMPTY_WALLET, CustomerState, Lot, WalletState
+from troth.core.ids import bucket_of, order_key, uuid7
+from troth.core.state import EMPTY_WALLET, CustomerState, Lot, Posting, WalletState
 from troth.store import batch, ledger
 from troth.store.batch import CustomerRow
 from troth.store.ledger_rows import CustomerFold, EventRow, Written
@@ -55,6 +56,30 @@ class Rows:
             personal_key=None, personal=None, outcome="applied", order_key=None, clock=None,
         )  # fmt: skip
         return plain._replace(**fields)  # type: ignore[arg-type]
+
+    def full_event(self) -> EventRow:
+        """An event with something in every column."""
+        return self.event(
+            type="refund", occurred_at=day("2026-05-01"), source="csv", source_detail="f.csv:3", actor="key",
+            signed=True, parent=self.new_id(), depth=2, caused=3, points=-4, properties='{"a": 1}',
+            inputs='{"b": 2}', after='{"c": 3}', warnings='[{"d": 4}]', personal_key=self.new_id(),
+            personal=b"sealed", outcome="waiting_for_order", order_key=order_key("A-1"), clock=day("2026-06-01"),
+        )  # fmt: skip
+
+    def two_postings(self) -> tuple[Posting, Posting]:
+        """With a lot and an award, and without either; of an event of 2026-05-01."""
+        plain = {"wallet": "gems", "points": 7, "occurred_at": day("2026-05-01")}
+        return (
+            Posting(
+                n=0, from_state="program", to_state="pending", qualifying=True, lot_event=self.new_id(), lot_n=2,
+                reason="award", order_id=self.new_id(), rule="base", base=Decimal("7.50"), multiplier=Decimal("1.25"),
+                cap="times day", earned_at=day("2026-01-01"), expires_at=day("2027-01-01"), **plain,
+            ),
+            Posting(
+                n=1, from_state="debt", to_state="spent", qualifying=False, lot_event=None, lot_n=None,
+                reason="adjustment", **plain,
+            ),
+        )  # type: ignore[arg-type]  # fmt: skip
 
     def lot(self, remaining: int = 10, **fields: object) -> Lot:
         plain = Lot(

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from decimal import Decimal
 
 import msgspec
 import pytest
 
 from tests.conftest import TestDatabase
 from tests.store.rows import Rows, customer_of, day, lane
-from troth.core.ids import order_key
-from troth.core.state import CalendarState, Earned, Posting, TierHistory, WalletState
+from troth.core.state import CalendarState, Earned, TierHistory, WalletState
 from troth.store import batch, ledger, proof
 from troth.store.clock import set_clock
 from troth.store.events import fetch_postings
@@ -28,12 +26,7 @@ async def anna(database: TestDatabase) -> AsyncIterator[Rows]:
 
 @pytest.mark.each_postgres
 async def test_every_column_of_an_event_is_written(anna: Rows) -> None:
-    event = anna.event(
-        type="refund", occurred_at=NOW, source="csv", source_detail="f.csv:3", actor="key", signed=True,
-        parent=anna.new_id(), depth=2, caused=3, points=-4, properties='{"a": 1}', inputs='{"b": 2}', after='{"c": 3}',
-        warnings='[{"d": 4}]', personal_key=anna.new_id(), personal=b"sealed", outcome="waiting_for_order",
-        order_key=order_key("A-1"), clock=day("2026-06-01"),
-    )  # fmt: skip
+    event = anna.full_event()
     await anna.write(events=[event])
     row = await anna.connection.fetchrow("select * from events")
     assert row is not None
@@ -44,18 +37,7 @@ async def test_every_column_of_an_event_is_written(anna: Rows) -> None:
 async def test_every_column_of_a_posting_is_written(anna: Rows) -> None:
     """With a lot and an award, and without either."""
     event = anna.event(occurred_at=NOW)
-    plain = {"wallet": "gems", "points": 7, "occurred_at": NOW}
-    postings = (
-        Posting(
-            n=0, from_state="program", to_state="pending", qualifying=True, lot_event=anna.new_id(), lot_n=2,
-            reason="award", order_id=anna.new_id(), rule="base", base=Decimal("7.50"), multiplier=Decimal("1.25"),
-            cap="times day", earned_at=day("2026-01-01"), expires_at=day("2027-01-01"), **plain,
-        ),
-        Posting(
-            n=1, from_state="debt", to_state="spent", qualifying=False, lot_event=None, lot_n=None,
-            reason="adjustment", **plain,
-        ),
-    )  # type: ignore[arg-type]  # fmt: skip
+    postings = anna.two_postings()
     await anna.write(events=[event], postings=[(1, posting) for posting in postings])
     assert await fetch_postings(anna.connection, [event.id]) == {event.id: postings}
 

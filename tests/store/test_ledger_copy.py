@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from decimal import Decimal
 
 import asyncpg
 import msgspec
@@ -12,8 +11,8 @@ import pytest
 from tests.conftest import TestDatabase
 from tests.store.rows import Rows, customer_of, day
 from troth import limits
-from troth.core.ids import order_key, reference_hash
-from troth.core.state import Lot, Posting
+from troth.core.ids import reference_hash
+from troth.core.state import Lot
 from troth.store import ledger
 from troth.store.events import fetch_postings
 from troth.store.ledger_rows import EventRow, Written
@@ -40,24 +39,8 @@ async def counts(anna: Rows) -> list[int]:
 
 @pytest.mark.each_postgres
 async def test_every_column_is_written(anna: Rows) -> None:
-    full = anna.event(
-        type="refund", occurred_at=NOW, source="csv", source_detail="f.csv:3", actor="key", signed=True,
-        parent=anna.new_id(), depth=2, caused=3, points=-4, properties='{"a": 1}', inputs='{"b": 2}', after='{"c": 3}',
-        warnings='[{"d": 4}]', personal_key=anna.new_id(), personal=b"sealed", outcome="waiting_for_order",
-        order_key=order_key("A-1"), clock=day("2026-06-01"),
-    )  # fmt: skip
-    plain = {"wallet": "gems", "points": 7, "occurred_at": NOW}
-    postings = (
-        Posting(
-            n=0, from_state="program", to_state="pending", qualifying=True, lot_event=anna.new_id(), lot_n=2,
-            reason="award", order_id=anna.new_id(), rule="base", base=Decimal("7.50"), multiplier=Decimal("1.25"),
-            cap="times day", earned_at=day("2026-01-01"), expires_at=day("2027-01-01"), **plain,
-        ),
-        Posting(
-            n=1, from_state="debt", to_state="spent", qualifying=False, lot_event=None, lot_n=None,
-            reason="adjustment", **plain,
-        ),
-    )  # type: ignore[arg-type]  # fmt: skip
+    full = anna.full_event()
+    postings = anna.two_postings()
     lots = (
         Lot(
             event_id=anna.new_id(), n=3, wallet="gems", order=anna.new_id(), rules=("base", "more"), earned_at=NOW,
