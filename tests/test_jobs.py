@@ -16,7 +16,6 @@ from troth import jobs, limits
 from troth.embedded.access import DatabaseAccess
 from troth.engine import Engine
 from troth.pipeline.outcome import Overloaded
-from troth.store.files import new_file_id
 from troth.store.jobs import (
     Ending,
     Job,
@@ -32,6 +31,7 @@ from troth.store.jobs import (
     take_job,
     take_this_job,
 )
+from troth.store.row_ids import new_id
 
 DONE = Ending(status="finished")
 Run = Callable[[Engine, Lease], Awaitable[Ending | None]]
@@ -44,7 +44,7 @@ async def engine(database: DatabaseAccess) -> AsyncIterator[Engine]:
 
 
 async def make(engine: Engine, worker: UUID | None = None) -> UUID:
-    job_id = new_file_id()
+    job_id = new_id()
     new = NewJob(id=job_id, kind="import", asked={"type": "purchase"}, created_at=datetime.now(UTC), created_by="key")
     await add_job(engine.database, new, worker)
     return job_id

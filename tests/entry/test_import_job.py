@@ -21,10 +21,10 @@ from troth.entry.import_job import EXPIRED, Importer, ImportProgress, run_import
 from troth.entry.import_options import Detected, ImportAsked, ImportOptions
 from troth.entry.import_rows import Row
 from troth.entry.import_sort import SortedRows, SortStopped
-from troth.pipeline.naming import new_id
 from troth.pipeline.outcome import Outcome, Overloaded, RawEvent
-from troth.store.files import FileStore, NewFile, new_file_id
+from troth.store.files import FileStore, NewFile
 from troth.store.jobs import Ending, Lease, LeaseLostError, NewJob, add_job, take_this_job
+from troth.store.row_ids import new_id
 
 ROWS = 2_400
 HEAD = "customer,type,reference,amount\n"
@@ -69,7 +69,7 @@ class Desk:
             detected=Detected(format="csv", encoding="utf-8", delimiter=",", quote='"'),
             permits=None,
         )
-        job = NewJob(id=new_file_id(), kind="import", asked=asked, created_at=datetime.now(UTC), created_by="test",
+        job = NewJob(id=new_id(), kind="import", asked=asked, created_at=datetime.now(UTC), created_by="test",
                      input_file=file.id)  # fmt: skip
         await add_job(self.shop.engine.database, job)
         return job.id

@@ -26,8 +26,9 @@ from troth.exporting.event_rows import EventRows
 from troth.exporting.pages import Page, Place
 from troth.exporting.parquet_format import ParquetFormat
 from troth.exporting.text_formats import CsvFormat
-from troth.store.files import FileStore, new_file_id
+from troth.store.files import FileStore
 from troth.store.jobs import Job, JobStatus, Lease, LeaseLostError, add_job, find_job, take_this_job
+from troth.store.row_ids import new_id
 
 EVENTS = 57
 TERMS = Terms(keep_days=1, margin_seconds=0)
@@ -53,7 +54,7 @@ async def begin(shop: Shop, **asked: object) -> Lease:
     program, now = (await shop.engine.books.live()).rules.program, datetime.now(UTC)
     wanted: Asked = read_asked({"kind": "events", **asked}, program, TERMS, now)
     worker = uuid4()
-    job = await add_job(shop.database, new_export(new_file_id(), wanted, now, "test"), worker)
+    job = await add_job(shop.database, new_export(new_id(), wanted, now, "test"), worker)
     return Lease(shop.database, job, worker)
 
 

@@ -14,7 +14,7 @@ from troth.core.ids import show_id
 from troth.outbox.messages import EventData, Message
 from troth.outbox.segment import batches, call_of, event_name
 from troth.store.deliveries import Traits
-from troth.store.outbox import new_id
+from troth.store.row_ids import new_id
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 

@@ -10,8 +10,8 @@ from tests.outbox.conftest import Desk
 from tests.pipeline.shop import VAULT, Shop, document, open_shop, purchase, signup
 from troth.embedded.access import DatabaseAccess
 from troth.engine import running_engine
-from troth.store.outbox import new_id
 from troth.store.pool import Connection
+from troth.store.row_ids import new_id
 from troth.store.webhooks import Webhook, changing, delete, insert, seal
 
 

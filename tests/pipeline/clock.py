@@ -7,7 +7,8 @@ from datetime import datetime
 import pytest
 
 from tests.conftest import TestDatabase
-from troth.pipeline import ingest, naming
+from troth.pipeline import ingest
+from troth.store import row_ids
 from troth.store.upkeep import make_partitions
 
 
@@ -32,6 +33,6 @@ async def set_clock(clock: Clock, access: TestDatabase, text: str) -> None:
 def stop_clock(patch: pytest.MonkeyPatch, now: datetime) -> Clock:
     clock = Clock(now)
     patch.setattr(ingest, "time", clock)
-    patch.setattr(naming, "time", clock)
-    patch.setattr(naming, "_ids", naming._Ids())  # those before it belong to another time
+    patch.setattr(row_ids, "time", clock)
+    patch.setattr(row_ids, "_ids", row_ids._Ids())  # those before it belong to another time
     return clock

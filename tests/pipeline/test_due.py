@@ -12,8 +12,8 @@ from tests.conftest import TestDatabase
 from tests.pipeline.clock import Clock, set_clock, stop_clock
 from tests.pipeline.shop import BASE, Shop, code, document, open_shop, purchase, record, signup
 from troth import limits
-from troth.pipeline import naming
 from troth.pipeline.outcome import RawEvent
+from troth.store import row_ids
 
 WALLETS = [{"id": "points", "expiry": {"kind": "months_after_earning", "months": "1"}}]
 START = datetime(2026, 1, 10, 12, tzinfo=UTC)  # points earned now end on 11 February, 00:00
@@ -118,7 +118,7 @@ async def test_a_late_event_may_end_on_a_day_that_has_been_expired(year: Year, m
     await year.at("2026-02-11T00:00:00.005+00:00")
     await year.buy("1")  # expires the 100
     await year.at("2026-02-10T23:59:59.999+00:00")  # the other server's clock,
-    monkeypatch.setattr(naming, "_ids", naming._Ids())  # and its ids
+    monkeypatch.setattr(row_ids, "_ids", row_ids._Ids())  # and its ids
     assert await year.buy("10", at="2026-01-10T11:00:00Z") == 10
     await year.at("2026-02-11T00:00:00.010+00:00")
     await year.buy("2")

@@ -13,13 +13,13 @@ from tests.pipeline.shop import PURCHASE, VAULT, Shop, code, document, open_shop
 from troth.core.decide import decide
 from troth.core.rules import Shelf
 from troth.pipeline.ingest import present
-from troth.pipeline.naming import new_id
 from troth.pipeline.outcome import RawEvent
 from troth.pipeline.validate import ValidEvent
 from troth.pipeline.work import Work
 from troth.pipeline.write import Ledger, Party
 from troth.store.batch import read
 from troth.store.events import CustomerPersonal, fetch_events
+from troth.store.row_ids import new_id
 
 PROFILE = {
     "id": "profile",

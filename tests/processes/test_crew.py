@@ -20,10 +20,10 @@ from troth.embedded.access import DatabaseAccess
 from troth.pipeline.outcome import Applied, Duplicate, Outcome, Overloaded, RawEvent, Rejected
 from troth.processes.crew import Crew, Crews, running_crew
 from troth.processes.messages import Hello
-from troth.store.files import new_file_id
+from troth.store.row_ids import new_id
 
 CONFIG = Config(master_key=b"k" * 32, job_processes=3, stop_seconds=10)
-OWNER = new_file_id()
+OWNER = new_id()
 
 
 def purchase(number: int, customers: int = 40) -> RawEvent:

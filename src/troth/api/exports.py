@@ -28,9 +28,10 @@ from troth.api.pages import Cursor, Limit, cut, following, page_size, read_place
 from troth.api.problems import ProblemError, invalid, not_found
 from troth.api.reading import ReadRequest, may, reading_of
 from troth.core.ids import read_id, show_id
-from troth.store.files import FileStore, StoredFile, new_file_id
+from troth.store.files import FileStore, StoredFile
 from troth.store.jobs import Job, NewJob, add_job, cancel_job, find_job, job_page
 from troth.store.pool import Connection, Database
+from troth.store.row_ids import new_id
 
 _TAGS = ["Exports"]
 _STATUSES = ("waiting", "running", "cancelled", "finished", "failed")
@@ -65,7 +66,7 @@ async def create_export(request: ReadRequest) -> ASGIResponse:
     caller = caller_of(request.scope)
     assert caller is not None, "guarded"
     await check_room(reading.database)
-    job_id = new_file_id()
+    job_id = new_id()
     job = await add_job(reading.database, new_export(job_id, asked, now, caller.key_id))
     location = (b"location", b"/v1/exports/" + show_id("exp", job_id).encode())
     return Answer(202, encode(export_item(job, now)), headers=[location])

@@ -44,7 +44,7 @@ from troth.core.ids import show_id
 from troth.core.sources.kinds import KINDS
 from troth.store.pool import Connection
 from troth.store.reads import NEWEST
-from troth.store.row_ids import fresh_id
+from troth.store.row_ids import new_id
 from troth.store.source_inbox import page_waiting
 from troth.store.sources import (
     Counts,
@@ -101,7 +101,7 @@ async def create_source(request: ReadRequest) -> ASGIResponse:
         name=asked.name,
         enabled=asked.enabled,
         settings=asked.settings,
-        seal=fresh_id(now),
+        seal=new_id(),
         secrets=b"",
         found_by=None,
         previous=None,

@@ -30,8 +30,8 @@ from troth.outbox.fanout import give_up_at
 from troth.outbox.messages import WebhookData, message_id
 from troth.store import deliveries
 from troth.store.deliveries import Attempt, Delivery, NewDelivery
-from troth.store.outbox import new_id
 from troth.store.reads import NEWEST
+from troth.store.row_ids import new_id
 
 _READ = [requires("webhooks:read")]
 _WRITE = [requires("webhooks:write")]

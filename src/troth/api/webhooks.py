@@ -39,7 +39,7 @@ from troth.api.webhook_wire import (
 )
 from troth.core.ids import read_id
 from troth.store import webhooks
-from troth.store.outbox import new_id
+from troth.store.row_ids import new_id
 from troth.store.webhooks import Webhook, open_headers, seal
 
 _READ = [requires("webhooks:read")]

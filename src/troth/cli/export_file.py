@@ -35,8 +35,9 @@ from troth.cli.settings import data_option
 from troth.config import Config, read_config
 from troth.engine import Engine
 from troth.jobs import run_job
-from troth.store.files import FileStore, new_file_id
+from troth.store.files import FileStore
 from troth.store.jobs import Job, Lease, add_job, find_job
+from troth.store.row_ids import new_id
 
 _SHOWN_PER_SECOND = 4
 
@@ -97,7 +98,7 @@ async def _export(config: Config, order: Order) -> Result:
     async with command_engine(config, purpose="export") as engine:
         terms = Terms(keep_days=config.export_days, margin_seconds=config.export_margin_seconds)
         program, now = (await engine.books.live()).rules.program, datetime.now(UTC)
-        job_id = new_file_id()
+        job_id = new_id()
         new = new_export(job_id, read_asked(order.document, program, terms, now), now, "troth export")
         worker = uuid4()
         lease = Lease(engine.database, await add_job(engine.database, new, worker), worker)

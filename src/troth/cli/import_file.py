@@ -35,8 +35,9 @@ from troth.entry.rejected_rows import RejectedRows
 from troth.jobs import FAULTS, run_job
 from troth.processes.crew import Crews
 from troth.runners import runners_with
-from troth.store.files import FileStore, NewFile, new_file_id
+from troth.store.files import FileStore, NewFile
 from troth.store.jobs import Job, JobStatus, Lease, NewJob, add_job, find_job, take_this_job
+from troth.store.row_ids import new_id
 
 _SHOWN_SECONDS = 0.25
 _OPTIONS = {"mapping": "--map", "awards": "--no-awards"}
@@ -122,7 +123,7 @@ async def _import(config: Config, path: Path, asked: ImportAsked, rejected: Path
             )
             stored = await files.put(new, _parts(path, bar), bytes_max=_SIZE_MAX)
             job = NewJob(
-                id=new_file_id(),
+                id=new_id(),
                 kind="import",
                 asked=asked,
                 created_at=new.created_at,

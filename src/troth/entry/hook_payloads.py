@@ -18,7 +18,7 @@ from troth import limits
 from troth.api.source_registry import Source
 from troth.core.sources.webhook import Taken, Value, WebhookSettings
 from troth.store.pool import Database
-from troth.store.row_ids import next_id
+from troth.store.row_ids import new_id
 from troth.store.source_payloads import PayloadRow, insert_payloads, read_payloads
 from troth.store.vault import Vault
 
@@ -46,14 +46,13 @@ class KeptPayload(msgspec.Struct, frozen=True, kw_only=True):
 class Payloads:
     """The payloads of one process, until they are written. Handlers find it in `app.state["payloads"]`."""
 
-    __slots__ = ("_bytes", "_database", "_flushing", "_kept", "_last", "_vault")
+    __slots__ = ("_bytes", "_database", "_flushing", "_kept", "_vault")
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
         self._kept: dict[str, deque[PayloadRow]] = {}  # `sealed` not sealed yet
         self._bytes = 0
-        self._last: UUID | None = None
         self._flushing = asyncio.Lock()
 
     def keep(self, source: Source, headers: Headers, body: bytes) -> None:
@@ -63,11 +62,10 @@ class Payloads:
         if self._bytes + len(plain) > limits.SOURCE_PAYLOADS_BYTES:
             return
         now = datetime.now(UTC)
-        self._last = next_id(now, self._last)
         waiting = self._kept.setdefault(source.id, deque())
         if len(waiting) == limits.SOURCE_PAYLOADS:
             self._bytes -= len(waiting.popleft().sealed)
-        waiting.append(PayloadRow(source=source.id, id=self._last, received_at=now, sealed=plain))
+        waiting.append(PayloadRow(source=source.id, id=new_id(), received_at=now, sealed=plain))
         self._bytes += len(plain)
 
     async def flush(self) -> None:

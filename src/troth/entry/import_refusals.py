@@ -22,13 +22,12 @@ _SOURCE = "import"
 class ImportRefusals:
     """Those of one import since its last checkpoint."""
 
-    __slots__ = ("_detail", "_last", "_reader", "_waiting")
+    __slots__ = ("_detail", "_reader", "_waiting")
 
     def __init__(self, import_id: UUID, reader: Rows) -> None:
         self._detail = show_id("imp", import_id)
         self._reader = reader
         self._waiting: list[RejectionRow] = []
-        self._last: UUID | None = None
 
     def keep(self, row: Row, problems: Sequence[Problem]) -> int:
         """Keep a rejected row for the next checkpoint. Out: the bytes it takes."""
@@ -36,8 +35,7 @@ class ImportRefusals:
         if row.event is None:
             refusal = _unread(refusal.problems, self._reader.as_sent(row))
         origin = Origin(source=_SOURCE, source_detail=self._detail, line=row.line)
-        kept = unsealed_row(refusal, origin, self._last)
-        self._last = kept.id
+        kept = unsealed_row(refusal, origin)
         self._waiting.append(kept)
         return len(kept.sealed)
 

@@ -33,9 +33,10 @@ from troth.entry.import_options import ImportAsked, detect_in
 from troth.entry.import_preview import PreviewAnswer, Previews, first_rows, preview_rows
 from troth.entry.import_request import ImportForm, ImportRequest, plain_options, read_request
 from troth.entry.uploads import Upload, read_upload
-from troth.store.files import FileStore, NewFile, StoredFile, new_file_id
+from troth.store.files import FileStore, NewFile, StoredFile
 from troth.store.jobs import Job, NewJob, add_job, cancel_job, pause_job, resume_job
 from troth.store.pool import Connection
+from troth.store.row_ids import new_id
 
 Steer = Callable[[Connection, UUID], Awaitable[Job | None]]  # None: the job is over
 
@@ -121,7 +122,7 @@ async def _read(
 
 async def _begin(door: ImportDoor, file: StoredFile, asked: ImportAsked, created_by: str) -> Job:
     new = NewJob(
-        id=new_file_id(),
+        id=new_id(),
         kind="import",
         asked=asked,
         created_at=datetime.now(UTC),

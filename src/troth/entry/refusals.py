@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from uuid import UUID
 
 import msgspec
 
@@ -24,7 +23,7 @@ from troth.core.ids import show_id
 from troth.pipeline.outcome import Conflict, RawEvent, Rejected
 from troth.store.pool import Connection, Database
 from troth.store.rejections import RejectionRow, insert_rejections
-from troth.store.row_ids import next_id
+from troth.store.row_ids import new_id
 from troth.store.vault import Vault
 
 FLUSHED = 500  # of one statement
@@ -55,14 +54,13 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 class Refusals:
     """The refused events of one process, until they are written. Handlers find it in `app.state["refusals"]`."""
 
-    __slots__ = ("_bytes", "_database", "_flushing", "_kept", "_last", "_vault", "lost")
+    __slots__ = ("_bytes", "_database", "_flushing", "_kept", "_vault", "lost")
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
         self._kept: deque[RejectionRow] = deque()  # not sealed yet
         self._bytes = 0
-        self._last: UUID | None = None
         self._flushing = asyncio.Lock()
         self.lost = 0  # refused while too much was waiting to be written
 
@@ -74,12 +72,11 @@ class Refusals:
     def keep(self, refusal: Refusal, source: str, source_detail: str | None, command: str | None = None) -> str | None:
         """Keep a refused event. Out: the id of its rejection, None when it was lost."""
         origin = Origin(source=source, source_detail=source_detail, command=command)
-        row = unsealed_row(refusal, origin, self._last)
+        row = unsealed_row(refusal, origin)
         is_full = len(self._kept) >= limits.REJECTIONS_WAITING
         if is_full or self._bytes + len(row.sealed) > limits.REJECTIONS_WAITING_BYTES:
             self.lost += 1
             return None
-        self._last = row.id
         self._kept.append(row)
         self._bytes += len(row.sealed)
         return show_id("rej", row.id)
@@ -96,11 +93,11 @@ class Refusals:
                     self._bytes -= len(row.sealed)
 
 
-def unsealed_row(refusal: Refusal, origin: Origin, before: UUID | None) -> RejectionRow:
-    """The row of a refusal, its content in clear still; its id comes after the one given `before` it."""
+def unsealed_row(refusal: Refusal, origin: Origin) -> RejectionRow:
+    """The row of a refusal, its content in clear still."""
     now = datetime.now(UTC)
     return RejectionRow(
-        id=next_id(now, before),
+        id=new_id(),
         received_at=now,
         expires_at=now + timedelta(days=limits.REJECTION_DAYS),
         source=origin.source,

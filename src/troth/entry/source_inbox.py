@@ -16,10 +16,10 @@ from uuid import UUID
 import msgspec
 
 from troth.api.sources import open_waiting
-from troth.core.ids import neighbour, recorded_at
+from troth.core.ids import recorded_at
 from troth.store import source_inbox as store
 from troth.store.pool import Database
-from troth.store.row_ids import fresh_id
+from troth.store.row_ids import new_id
 from troth.store.vault import Vault
 
 TAKEN = 500  # at once
@@ -53,9 +53,8 @@ class Inbox:
         """Let them wait so many days. Out: what became of each."""
         if not items:
             return []
-        now = datetime.now(UTC)
-        first, until = fresh_id(now), now + timedelta(days=days)
-        rows = [self._row(source_id, item, neighbour(first, place), until) for place, item in enumerate(items)]
+        until = datetime.now(UTC) + timedelta(days=days)
+        rows = [self._row(source_id, item, new_id(), until) for item in items]
         async with self.database.pool.acquire() as connection:
             return await store.put_waiting(connection, source_id, rows)
 
@@ -84,7 +83,7 @@ class Inbox:
         now = datetime.now(UTC)
         rows = []
         for key, customer in customers.items():
-            seal = fresh_id(now)
+            seal = new_id()
             sealed = self.vault.seal_alone(customer.encode(), seal)
             rows.append(store.NameRow(key_hash=store.hash_of(source_id, key), seal=seal, sealed=sealed))
         async with self.database.pool.acquire() as connection:

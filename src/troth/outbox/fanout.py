@@ -20,6 +20,7 @@ from troth.store import deliveries, outbox, webhooks
 from troth.store.deliveries import NewDelivery
 from troth.store.outbox import Happened, OutboxRow
 from troth.store.pool import Connection
+from troth.store.row_ids import new_id
 
 Told = Sequence[tuple[UUID, tuple[str, ...]]]  # webhooks and their topics
 
@@ -54,7 +55,7 @@ def made_of(row: OutboxRow, happened: Mapping[UUID, Happened], told: Told) -> li
 def _for_all(about: UUID, topics: Sequence[str], told: Told, data: str | None) -> list[NewDelivery]:
     event_id = about if data is None else None
     return [
-        NewDelivery(webhook_id, outbox.new_id(), message_id(about, topic), topic, event_id, data)
+        NewDelivery(webhook_id, new_id(), message_id(about, topic), topic, event_id, data)
         for topic in topics
         for webhook_id, chosen in told
         if wants(chosen, topic)
@@ -68,7 +69,7 @@ async def disable(connection: Connection, webhook_id: UUID, reason: str, now: da
             return False
         told = await webhooks.enabled(connection)
         data = WebhookData(webhook=show_id("whk", webhook_id), reason=reason)
-        made = _for_all(outbox.new_id(), (DISABLED,), told, msgspec.json.encode(data).decode())
+        made = _for_all(new_id(), (DISABLED,), told, msgspec.json.encode(data).decode())
         if made:
             await deliveries.insert(connection, made, now=now, until=give_up_at(now))
     return True

@@ -23,7 +23,7 @@ from troth.core.state import CustomerState
 from troth.pipeline.books import Book, Books
 from troth.pipeline.claim import Claims, claim_followed, first_of_each
 from troth.pipeline.judge import judge_works
-from troth.pipeline.naming import name_works, new_id
+from troth.pipeline.naming import name_works
 from troth.pipeline.outcome import Applied, Conflict, Problem, Rejected
 from troth.pipeline.stock import SHARED_TYPES
 from troth.pipeline.work import Work
@@ -33,6 +33,7 @@ from troth.store.batch import CustomerRow, Found, Names
 from troth.store.ledger import Conflicting, touch_clock
 from troth.store.loading import Sources
 from troth.store.pool import Connection, is_transient
+from troth.store.row_ids import new_id
 from troth.store.vault import Vault
 
 _FOUNDING_TYPES = frozenset({PROFILE_TYPE, "opt_in"})  # they create a customer under every setting

@@ -16,7 +16,7 @@ from troth.pipeline.books import Book, Books
 from troth.pipeline.claim import Claims
 from troth.pipeline.ingest import admit, present
 from troth.pipeline.judge import decide_loaded, prefetch
-from troth.pipeline.naming import name_works, new_id
+from troth.pipeline.naming import name_works
 from troth.pipeline.outcome import Outcome, Previewed, RawEvent, Rejected
 from troth.pipeline.owners import Owners
 from troth.pipeline.validate import Refused
@@ -26,6 +26,7 @@ from troth.store import batch
 from troth.store.batch import CustomerRow
 from troth.store.loading import Sources
 from troth.store.pool import Connection
+from troth.store.row_ids import new_id
 from troth.store.vault import Vault
 
 

@@ -23,7 +23,6 @@ from troth.core.state import CustomerState
 from troth.pipeline.books import Book, Books
 from troth.pipeline.ingest import present
 from troth.pipeline.judge import decide_loaded
-from troth.pipeline.naming import new_id
 from troth.pipeline.write import Ledger, Party
 from troth.store import batch, due
 from troth.store.batch import CustomerRow
@@ -33,6 +32,7 @@ from troth.store.loading import Sources
 from troth.store.outbox import any_webhook
 from troth.store.pool import Connection, Database, is_transient
 from troth.store.programs import live_revision
+from troth.store.row_ids import new_id
 from troth.store.vault import Vault
 
 _log = structlog.get_logger()

@@ -8,8 +8,6 @@ Must never: store content in clear, or change a file that is complete.
 from __future__ import annotations
 
 import hashlib
-import os
-import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from troth import limits
-from troth.core.ids import uuid7
+from troth.store.row_ids import new_id
 from troth.store.sql import load
 
 if TYPE_CHECKING:
@@ -75,7 +73,7 @@ class FileStore:
 
     async def begin(self, new: NewFile) -> StoredFile:
         """A file without content, to be appended to and finished. It is dropped when that never happens."""
-        file_id = new_file_id()
+        file_id = new_id()
         _, sealed = self.vault.new_key(file_id)
         expires_at = new.created_at + new.unfinished
         name = new.name[-limits.FILE_NAME_LENGTH :]
@@ -168,12 +166,6 @@ async def find_files(connection: Connection, file_ids: Iterable[UUID]) -> dict[U
 async def drop_expired(connection: Connection, now: datetime) -> int:
     """Drop files whose time is over, FILES_DROPPED at most. Out: how many."""
     return int(await connection.fetchval(SQL["drop_expired"], now, limits.FILES_DROPPED))
-
-
-def new_file_id() -> UUID:
-    """A UUIDv7 of now, for files and jobs."""
-    bits = int.from_bytes(os.urandom(9))
-    return uuid7(time.time_ns() // 1_000_000, bits & 0xFF, bits)
 
 
 def _row(file_id: UUID, place: int) -> UUID:

@@ -6,8 +6,6 @@ Must never: hold anything personal, or lose a row before its deliveries are stor
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
@@ -15,11 +13,12 @@ from uuid import UUID
 import msgspec
 
 from troth import limits
-from troth.core.ids import RANDOM_BITS, bucket_in, uuid7
+from troth.core.ids import bucket_in
 from troth.store.sql import load
 
 if TYPE_CHECKING:
     from troth.store.pool import Connection
+from troth.store.row_ids import new_id
 
 SQL = load("outbox.sql")
 
@@ -80,9 +79,3 @@ async def backlog(connection: Connection) -> Backlog:
     row = await connection.fetchrow(SQL["backlog"], limits.OUTBOX_COUNTED)
     assert row is not None
     return Backlog(row["waiting"], UUID(row["oldest"]) if row["oldest"] is not None else None)
-
-
-def new_id() -> UUID:
-    """A fresh id of no customer."""
-    bits = int.from_bytes(os.urandom(RANDOM_BITS // 8 + 1)) & (1 << RANDOM_BITS) - 1
-    return uuid7(time.time_ns() // 1_000_000, 0, bits)

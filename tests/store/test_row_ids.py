@@ -1,4 +1,4 @@
-"""Ids: unique, and of one customer in the order in which they were made, also within a millisecond."""
+"""Ids: unique, and of one bucket in the order in which they were made, also within a millisecond."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from troth.core.ids import bears, bucket_in, mark_of, neighbour
-from troth.pipeline import naming
-from troth.pipeline.naming import new_id
+from troth.store import row_ids
+from troth.store.row_ids import new_id
 
 _AROUND = (1 << 19) - 1  # ids that may be derived from one, before it and behind it
 
@@ -25,7 +25,7 @@ def test_later_ids_are_greater_with_room_for_those_derived_from_them() -> None:
 def test_a_clock_that_stands_or_is_put_right_changes_nothing(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """40,000 ids do not fit into one millisecond: the next one is taken then."""
     times = count(time.time_ns(), step)  # nanoseconds
-    monkeypatch.setattr(naming, "time", SimpleNamespace(time_ns=lambda: next(times)))
+    monkeypatch.setattr(row_ids, "time", SimpleNamespace(time_ns=lambda: next(times)))
     made = [new_id(200) for _ in range(40_000)]
     assert made == sorted(set(made))
     assert made[-1].int >> 80 > made[0].int >> 80
@@ -34,13 +34,13 @@ def test_a_clock_that_stands_or_is_put_right_changes_nothing(step: int, monkeypa
 def test_a_clock_that_goes_far_back_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time_ns()
     new_id(1)
-    monkeypatch.setattr(naming, "time", SimpleNamespace(time_ns=lambda: now - 60 * 10**9))
+    monkeypatch.setattr(row_ids, "time", SimpleNamespace(time_ns=lambda: now - 60 * 10**9))
     assert new_id(1).int >> 80 == now // 10**6 - 60_000
 
 
 def test_ids_of_several_processes_do_not_meet() -> None:
     """Two that begin in one millisecond: of 64 random bits at the start and 32 of each step nothing is shared."""
-    ours, theirs = naming._Ids(), naming._Ids()
+    ours, theirs = row_ids._Ids(), row_ids._Ids()
     made = [ids.make(1) for _ in range(5_000) for ids in (ours, theirs)]
     assert len(set(made)) == len(made)
 
