@@ -21,6 +21,8 @@ from troth.outbox.run import Office
 from troth.outbox.sending import open_sender
 from troth.store.vault import Vault
 
+RETRY_SECONDS = 1_000.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooked:
@@ -98,8 +100,11 @@ class Desk(Hooked):
 
 @asynccontextmanager
 async def relaying(access: DatabaseAccess, later: list[timedelta], **pace: float) -> AsyncIterator[Relay]:
-    """A relay of its own, as a worker has; `later` is how far its clock goes ahead."""
-    chosen = Pace(**{"timeout_seconds": 1.0, "rest_seconds": 0.0, **pace})
+    """A relay of its own, as a worker has; `later` is how far its clock goes ahead.
+
+    Pauses after failures are RETRY_SECONDS and more, give or take a fifth: nothing is due because the machine is slow.
+    """
+    chosen = Pace(**{"timeout_seconds": 1.0, "rest_seconds": 0.0, "retry_seconds": RETRY_SECONDS, **pace})
     async with (
         access.open_database(connections=3) as database,
         open_sender(allows_private=True, timeout_seconds=chosen.timeout_seconds) as sender,

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from tests.installation import free_port
-from tests.outbox.conftest import Desk
+from tests.outbox.conftest import RETRY_SECONDS, Desk
 from tests.outbox.receiver import Got, Receiver, answering, hang, receiving
 from tests.serving import serving
 from troth import limits
@@ -25,12 +25,13 @@ async def test_a_receiver_that_fails_twice_gets_the_same_message_three_times(des
     webhook = await desk.add(receiver.url, topics=TOPICS)
     await desk.send("ada")
     await desk.turn()
-    await desk.turn(seconds=3)
+    await desk.turn(seconds=0.7 * RETRY_SECONDS)
     assert len(receiver.got) == 1, "not before its time"
-    await desk.turn(seconds=7)
-    await desk.turn(seconds=20)
-    assert len(receiver.got) == 2
-    await desk.turn(seconds=40)
+    await desk.turn(seconds=1.3 * RETRY_SECONDS)
+    await desk.turn(seconds=(1.3 + 3 * 0.7) * RETRY_SECONDS)
+    assert len(receiver.got) == 2, "three times as long after the second failure"
+    await desk.turn(seconds=(1.3 + 3 * 1.3) * RETRY_SECONDS)
+    assert len(receiver.got) == 3
     await desk.turn(days=1)
     assert len({(got.headers["webhook-id"], got.body) for got in receiver.got}) == 1
     assert len({got.headers["webhook-timestamp"] for got in receiver.got}) >= 1
@@ -114,13 +115,13 @@ async def test_nobody_there(desk: Desk) -> None:
 
 
 async def test_a_receiver_may_ask_for_time(desk: Desk, receiver: Receiver) -> None:
-    receiver.answer = answering(429, Retry_After="600")
+    receiver.answer = answering(429, Retry_After="6000")
     webhook = await desk.add(receiver.url, topics=TOPICS)
     await desk.send("ada")
     await desk.turn()
-    await desk.turn(seconds=590)
+    await desk.turn(seconds=5_900)
     assert len(receiver.got) == 1
-    await desk.turn(seconds=700)
+    await desk.turn(seconds=6_100)
     assert (await desk.only(webhook))["status"] == "delivered"
 
 

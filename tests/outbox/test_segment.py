@@ -76,7 +76,7 @@ async def test_a_day_arrives_in_one_batch(desk: Desk, receiver: Receiver) -> Non
     await desk.send("ada", "125.00")
     await desk.served.post("/v1/event-types", {"id": "noted"})
     await desk.turn()
-    await desk.turn(seconds=10)
+    await desk.turn(hours=1)
     assert [got.path for got in receiver.got] == ["/hooks/v1/batch"] * 2
     first, again = (json.loads(got.body)["batch"] for got in receiver.got)
     assert sorted(call["messageId"] for call in first) == sorted(call["messageId"] for call in again)
