@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
-from troth.core.expression import check, compile_expression, scope_for
+from troth.core.expression import check, common_to, compile_expression, scope_for
 from troth.core.program import EventType, Property
 
 Row = dict[str, object]
@@ -122,7 +122,9 @@ def seconds(work: Callable[[], object], rounds: int) -> float:
 
 
 def measure(case: Case, rounds: int) -> dict[str, object]:
-    scope = scope_for(event_type(), profile=EventType(id="profile", label="Profile"), levels=(), event_types=())
+    scope = scope_for(
+        event_type(), common_to(profile=EventType(id="profile", label="Profile"), levels=(), event_types=())
+    )
     rule = compile_expression(check(case.source, scope, case.expected))
     raw = list(rows())
     events, inputs = [values(row) for row in raw], [()] * EVENTS

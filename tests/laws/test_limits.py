@@ -6,7 +6,7 @@ import pytest
 
 from tests.core.judging import document, judge_of, program_of, read, rule
 from troth import limits
-from troth.core.expression import check, scope_for
+from troth.core.expression import check, common_to, scope_for
 from troth.core.expression.scope import Scope
 from troth.core.program.document import validate_document
 
@@ -36,7 +36,7 @@ def test_counts_are_bounded_where_overflow_is_ruled_out(factor: int, fits: bool)
 @pytest.fixture
 def scope() -> Scope:
     types = judge_of(document()).book.program.event_types
-    return scope_for(types["purchase"], profile=types["profile"], levels=(), event_types=types.keys())
+    return scope_for(types["purchase"], common_to(profile=types["profile"], levels=(), event_types=types.keys()))
 
 
 ARGUMENTS = limits.EXPRESSION_ARGUMENTS

@@ -20,7 +20,7 @@ from troth import limits
 from troth.core.calendar import end_of_day, local_day, period_key, wall_clock
 from troth.core.coercion import show_scaled
 from troth.core.event import Event
-from troth.core.expression import Checked, Compiled, check, compile_expression, scope_for
+from troth.core.expression import Checked, Common, Compiled, check, common_to, compile_expression, scope_for
 from troth.core.inputs import Inputs, Reader
 from troth.core.order_state import Room
 from troth.core.program import EventType, Expiry, Limit, Program, RoundingMode, Rule, Wallet
@@ -132,7 +132,9 @@ def compile_rules(program: Program) -> RuleBook:
     readable = {field.name: field for field in profile.properties if not field.pii}
     zone = ZoneInfo(program.settings.time_zone)
     types = {rule.event_type for rule in program.rules}
-    by_type = {name: _compile_type(program, program.event_types[name]) for name in types}
+    levels = tuple(level.id for level in program.tiers.levels) if program.tiers else ()
+    common = common_to(profile=profile, levels=levels, event_types=program.event_types.keys())
+    by_type = {name: _compile_type(program, program.event_types[name], common) for name in types}
     return RuleBook(
         program=program,
         zone=zone,
@@ -146,10 +148,8 @@ def compile_rules(program: Program) -> RuleBook:
     )
 
 
-def _compile_type(program: Program, event_type: EventType) -> TypeRules:
-    levels = tuple(level.id for level in program.tiers.levels) if program.tiers else ()
-    profile = program.event_types["profile"]
-    scope = scope_for(as_judged(event_type), profile=profile, levels=levels, event_types=program.event_types.keys())
+def _compile_type(program: Program, event_type: EventType, common: Common) -> TypeRules:
+    scope = scope_for(as_judged(event_type), common)
     rules = tuple(rule for rule in program.rules if rule.event_type == event_type.id)
     checks = {rule.id: (check(rule.when, scope, "condition"), check(rule.award, scope, "number")) for rule in rules}
     reads = set[str]().union(*(checked.reads for pair in checks.values() for checked in pair))

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from troth.core.expression import Checked, Scope, check, compile_expression, scope_for, trace
+from troth.core.expression import Checked, Scope, check, common_to, compile_expression, scope_for, trace
 from troth.core.program import EventType, Property, PropertyKind
 
 
@@ -46,13 +46,15 @@ PROPERTIES = (
 TAGS = prop("tags", "list", item=prop("", "text"))
 SCOPE: Scope = scope_for(
     EventType(id="purchase", label="Purchase", properties=PROPERTIES),
-    profile=EventType(
-        id="profile",
-        label="Profile",
-        properties=(prop("city", "text", default="Pécs"), TAGS, prop("name", "text", pii=True)),
+    common_to(
+        profile=EventType(
+            id="profile",
+            label="Profile",
+            properties=(prop("city", "text", default="Pécs"), TAGS, prop("name", "text", pii=True)),
+        ),
+        levels=("silver", "gold"),
+        event_types={"signup", "purchase"},
     ),
-    levels=("silver", "gold"),
-    event_types={"signup", "purchase"},
 )
 EVENT: Mapping[str, object] = {
     "amount": 15_000,

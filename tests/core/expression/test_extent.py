@@ -10,7 +10,7 @@ import pytest
 
 from tests.core.expression.schema import EVENT, INPUTS, SCOPE, inputs_of, prop, values_of
 from troth import limits
-from troth.core.expression import Checked, Scope, check, compile_expression, scope_for, trace
+from troth.core.expression import Checked, Scope, check, common_to, compile_expression, scope_for, trace
 from troth.core.expression.tree import Node
 from troth.core.program import EventType
 
@@ -125,7 +125,7 @@ def large() -> Scope:
     profile = EventType(id="profile", label="Profile", properties=())
     types = {f"event_type_like_{at:03}" for at in range(limits.EVENT_TYPES)}
     event_type = EventType(id="event_type_like_000", label="One", properties=(*numbers, enum))
-    return scope_for(event_type, profile=profile, levels=(), event_types=types)
+    return scope_for(event_type, common_to(profile=profile, levels=(), event_types=types))
 
 
 @pytest.mark.parametrize(

@@ -12,16 +12,18 @@ have no order. Weekdays are those of ISO 8601: Monday is 1. Days are counted bet
 from troth.core.expression.check import Checked, check
 from troth.core.expression.diagnostic import Diagnostic
 from troth.core.expression.python import Compiled, compile_expression
-from troth.core.expression.scope import Scope, scope_for
+from troth.core.expression.scope import Common, Scope, common_to, scope_for
 from troth.core.expression.trace import Traced, trace
 
 __all__ = [
     "Checked",
+    "Common",
     "Compiled",
     "Diagnostic",
     "Scope",
     "Traced",
     "check",
+    "common_to",
     "compile_expression",
     "scope_for",
     "trace",

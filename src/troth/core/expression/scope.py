@@ -1,13 +1,13 @@
 """What the names of a rule mean: the properties of its event type, and the inputs beside them.
 
-In: parts of a program. Out: a `Scope`, built once per event type and shared by its rules. The layout of `inputs`
-depends on the program alone, never on the rules.
+In: parts of a program. Out: what all its rules share, built once, and a `Scope` for each event type. The layout of
+`inputs` depends on the program alone, never on the rules.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from troth import limits
@@ -38,10 +38,17 @@ class Scope:
     inputs: tuple[str, ...]  # every input name a rule may read, in slot order
 
 
-def scope_for(
-    event_type: EventType, *, profile: EventType, levels: tuple[str, ...], event_types: Collection[str]
-) -> Scope:
-    """The scope of rules on `event_type`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """What rules of a program may read besides the properties of their event type."""
+
+    namespaces: Mapping[str, Mapping[str, Entry]]  # customer, customer.attributes, event
+    counts: Mapping[str, Entry]
+    inputs: tuple[str, ...]
+
+
+def common_to(*, profile: EventType, levels: tuple[str, ...], event_types: Collection[str]) -> Common:
+    """What all rules of a program share.
 
     `profile` declares the customer's attributes and tags, `levels` are the tier ids (empty: no tiers),
     `event_types` the ids that `customer.count` knows.
@@ -49,7 +56,7 @@ def scope_for(
     tags = next((field_of(each).type for each in profile.properties if each.name == _TAGS), None)
     inputs = _Inputs()
     event = {
-        "type": inputs.entry("event.type", Text(frozenset({event_type.id}))),
+        "type": inputs.entry("event.type", Text()),
         "time": inputs.entry("event.time", DateTime()),
     }
     customer = {
@@ -66,14 +73,17 @@ def scope_for(
         for each in profile.properties
         if each.name != _TAGS
     }
+    namespaces = {"customer": customer, "customer.attributes": attributes, "event": event}
+    return Common(namespaces=namespaces, counts=counts, inputs=tuple(inputs.names))
+
+
+def scope_for(event_type: EventType, common: Common) -> Scope:
+    """The scope of rules on `event_type`."""
     properties = {each.name: _property(slot, field_of(each)) for slot, each in enumerate(event_type.properties)}
-    namespaces = {
-        "properties": properties,
-        "customer": customer,
-        "customer.attributes": attributes,
-        "event": event,
-    }
-    return Scope(namespaces=namespaces, counts=counts, inputs=tuple(inputs.names))
+    event = common.namespaces["event"]
+    own = {**event, "type": replace(event["type"], type=Text(frozenset({event_type.id})))}
+    namespaces = {"properties": properties, **common.namespaces, "event": own}
+    return Scope(namespaces=namespaces, counts=common.counts, inputs=common.inputs)
 
 
 class _Inputs:

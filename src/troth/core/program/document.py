@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from troth.core.expression import common_to
 from troth.core.program import Program
+from troth.core.program.builtin_types import PROFILE_TYPE
 from troth.core.program.events import read_event_types
 from troth.core.program.fields import Fields
 from troth.core.program.problem import NOWHERE, Positions, Problems, ProgramProblem
@@ -63,7 +65,7 @@ def _read(document: Fields, revision: int, item_revisions: Mapping[str, int]) ->
     around = Surroundings(
         event_types=event_types,
         wallets={wallet.id: wallet for wallet in wallets},
-        levels=levels,
+        common=common_to(profile=event_types[PROFILE_TYPE], levels=levels, event_types=event_types.keys()),
         settings=settings,
         zone=ZoneInfo(settings.time_zone),
     )

@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import Literal, cast
+from typing import Literal, TypedDict, cast
 from zoneinfo import ZoneInfo
 
 from troth import limits
@@ -62,35 +62,49 @@ def _read_property(name: str, fields: Fields, depth: int) -> Property:
     pii = fields.boolean("pii", False)
     if pii and depth:
         fields.error("pii", "pii_nested", f"{name!r} is part of a list or object", "mark the whole property as pii")
-    plain = Property(
+    found = Property(
         name=name,
         kind=kind,
         required=fields.boolean("required", False),
         label=fields.text("label"),
         description=fields.text("description", length=limits.PROGRAM_TEXT_LENGTH),
         pii=pii,
+        **_shape(kind, fields, depth),
     )
-    shaped = _shape(plain, fields, depth)
-    shaped = replace(shaped, default=_default(shaped, fields))
+    default = _default(found, fields)
     fields.close()
-    return shaped
+    return found if default is None else replace(found, default=default)
 
 
-def _shape(plain: Property, fields: Fields, depth: int) -> Property:
-    match plain.kind:
+class _Shape(TypedDict, total=False):
+    """What a kind of property says besides; as in `Property`."""
+
+    places: int
+    minimum: Decimal
+    maximum: Decimal
+    excess_places: Literal["reject", "round"]
+    enum: tuple[str, ...]
+    max_length: int
+    max_items: int
+    of: tuple[Property, ...]
+    item: Property
+
+
+def _shape(kind: PropertyKind, fields: Fields, depth: int) -> _Shape:
+    match kind:
         case "number":
-            return _number(plain, fields)
+            return _number(fields)
         case "text":
-            return _text(plain, fields)
+            return _text(fields)
         case "list":
-            return _list(plain, fields, depth)
+            return _list(fields, depth)
         case "object":
-            return replace(plain, of=_object_fields(fields, depth))
+            return {"of": _object_fields(fields, depth)}
         case _:
-            return plain
+            return {}
 
 
-def _number(plain: Property, fields: Fields) -> Property:
+def _number(fields: Fields) -> _Shape:
     places = fields.whole("places", 4, least=0, most=limits.NUMBER_PLACES)
     bound = partial(fields.decimal, least=-_WIDEST, most=_WIDEST, places=limits.NUMBER_PLACES)
     minimum, maximum = bound("min", Decimal(-(10**12))), bound("max", Decimal(10**12))
@@ -103,12 +117,12 @@ def _number(plain: Property, fields: Fields) -> Property:
         if decimal_places(edge) > places:
             fields.error(name, "too_many_places", f"{name} {edge} has more places than the {places} of this property")
     excess = cast("Literal['reject', 'round']", fields.choice("excess_places", ("reject", "round"), "reject"))
-    return replace(plain, places=places, minimum=minimum, maximum=maximum, excess_places=excess)
+    return {"places": places, "minimum": minimum, "maximum": maximum, "excess_places": excess}
 
 
-def _text(plain: Property, fields: Fields) -> Property:
+def _text(fields: Fields) -> _Shape:
     length = fields.whole("max_length", limits.TEXT_LENGTH, least=1, most=limits.PROPERTY_TEXT_LENGTH)
-    return replace(plain, max_length=length, enum=_enum(fields, length))
+    return {"max_length": length, "enum": _enum(fields, length)}
 
 
 def _enum(fields: Fields, length: int) -> tuple[str, ...]:
@@ -126,18 +140,18 @@ def _enum(fields: Fields, length: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _list(plain: Property, fields: Fields, depth: int) -> Property:
+def _list(fields: Fields, depth: int) -> _Shape:
     most = fields.whole("max_items", limits.LIST_ITEMS, least=1, most=limits.PROPERTY_LIST_ITEMS)
-    shaped = replace(plain, max_items=most)
     of = fields.take("of", required=True)
     if of is None or _is_too_deep(fields, depth):
-        return shaped
+        return {"max_items": most}
+    element = Fields(of, fields.at("of"), fields.problems)
     if isinstance(of, dict) and isinstance(of.get("type"), str):
-        return _list_of_values(shaped, Fields(of, fields.at("of"), fields.problems), depth)
-    return replace(shaped, of=_read_members(Fields(of, fields.at("of"), fields.problems), depth=depth + 1))
+        return {"max_items": most, **_list_of_values(element, depth)}
+    return {"max_items": most, "of": _read_members(element, depth=depth + 1)}
 
 
-def _list_of_values(plain: Property, element: Fields, depth: int) -> Property:
+def _list_of_values(element: Fields, depth: int) -> _Shape:
     """`of: {type: text}` is a list of values; `of: {type: object, of: …}` is the long form of a list of objects."""
     for name in ("required", "default", "pii"):
         if element.has(name):
@@ -145,7 +159,7 @@ def _list_of_values(plain: Property, element: Fields, depth: int) -> Property:
     item = _read_property("", element, depth + 1)
     if item.kind == "list":
         element.error("type", "type", "a list of lists is not known", "make it a list of objects that hold a list")
-    return replace(plain, of=item.of) if item.kind == "object" else replace(plain, item=item)
+    return {"of": item.of} if item.kind == "object" else {"item": item}
 
 
 def _object_fields(fields: Fields, depth: int) -> tuple[Property, ...]:

@@ -13,9 +13,9 @@ from typing import cast
 from zoneinfo import ZoneInfo
 
 from troth import limits
-from troth.core.expression import Diagnostic, Scope, check, scope_for
+from troth.core.expression import Common, Diagnostic, Scope, check, scope_for
 from troth.core.program import EventType, Limit, Rule, Settings, Wallet, Window
-from troth.core.program.builtin_types import ABSENT_TYPES, ORDER_FAMILY_TYPES, PROFILE_TYPE, UNAVAILABLE_TYPES
+from troth.core.program.builtin_types import ABSENT_TYPES, ORDER_FAMILY_TYPES, UNAVAILABLE_TYPES
 from troth.core.program.fields import Fields, check_identifier
 from troth.core.program.order_types import as_judged
 from troth.core.program.problem import ProgramProblem, Span
@@ -32,19 +32,14 @@ class Surroundings:
 
     event_types: Mapping[str, EventType]
     wallets: Mapping[str, Wallet]  # the first is the main one
-    levels: tuple[str, ...]
+    common: Common  # what rules on any event type may read
     settings: Settings
     zone: ZoneInfo
     scopes: dict[str, Scope] = field(default_factory=dict)  # by event type; built when first asked for
 
     def scope(self, event_type: str) -> Scope:
         if event_type not in self.scopes:
-            self.scopes[event_type] = scope_for(
-                as_judged(self.event_types[event_type]),
-                profile=self.event_types[PROFILE_TYPE],
-                levels=self.levels,
-                event_types=tuple(self.event_types),
-            )
+            self.scopes[event_type] = scope_for(as_judged(self.event_types[event_type]), self.common)
         return self.scopes[event_type]
 
 

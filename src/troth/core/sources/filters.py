@@ -15,7 +15,7 @@ import msgspec
 
 from troth import limits
 from troth.core.coercion import INVALID, Reading, read_fields
-from troth.core.expression import Checked, Scope, check, compile_expression, scope_for
+from troth.core.expression import Checked, Scope, check, common_to, compile_expression, scope_for
 from troth.core.program import EventType, Property
 from troth.core.sources.paths import Path, at
 from troth.core.sources.settings import Name
@@ -68,7 +68,7 @@ def _compiled(text: bytes) -> Callable[[object], bool]:
 
 def _check(filters: Filter) -> Checked:
     payload = EventType(id="payload", label="", properties=_properties(filters))
-    scope = scope_for(payload, profile=EventType(id="profile", label=""), levels=(), event_types=())
+    scope = scope_for(payload, common_to(profile=EventType(id="profile", label=""), levels=(), event_types=()))
     known = Scope(namespaces={"properties": scope.namespaces["properties"]}, counts={}, inputs=())
     return check(filters.when, known, "condition")
 
