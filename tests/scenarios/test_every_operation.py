@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import checks
 from schemathesis.generation.feedback import FeedbackSources
+from schemathesis.generation.meta import TestPhase
 from schemathesis.pytest._test_builder import build_operation_test
 
 from tests.installation import new_installation
@@ -25,6 +27,10 @@ DESCRIPTION = schemathesis.openapi.from_dict(DOCUMENT)
 METHODS = {"get", "put", "post", "delete", "patch"}
 OPERATIONS = [(method, path) for path, item in DOCUMENT["paths"].items() for method in item if method in METHODS]
 EXAMPLES = 25  # requests per operation that are drawn; besides, those that follow from its description
+SAME_BODY = {  # a program, as POST /v1/program/check takes it: of the 2,000 that follow, one of so many is sent
+    ("put", "/v1/program"): 8,
+    ("put", "/v1/program/draft"): 8,
+}
 CHECKS = [
     checks.not_a_server_error,
     checks.status_code_conformance,
@@ -51,12 +57,12 @@ def caller(session_folder: Path) -> Iterator[dict[str, str]]:
 def test_answers_are_as_described(method: str, path: str, caller: Mapping[str, str]) -> None:
     """Requests are invented where they are sent; `DESCRIPTION.parametrize()` has every worker invent all of them."""
     headers = {"Authorization": f"Bearer {caller['TROTH_KEY']}"}
-    sent: list[schemathesis.Case] = []
+    made, one_of = count(), SAME_BODY.get((method, path), 1)
 
     @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
     def call(case: schemathesis.Case) -> None:
-        sent.append(case)
-        case.call_and_validate(base_url=caller["TROTH_URL"], headers=headers, checks=CHECKS)
+        if next(made) % one_of == 0 or is_drawn(case):
+            case.call_and_validate(base_url=caller["TROTH_URL"], headers=headers, checks=CHECKS)
 
     build_operation_test(
         config=DESCRIPTION.config,
@@ -65,4 +71,8 @@ def test_answers_are_as_described(method: str, path: str, caller: Mapping[str, s
         given_kwargs={},
         feedback=FeedbackSources(),
     )()
-    assert sent
+    assert next(made) > 0
+
+
+def is_drawn(case: schemathesis.Case) -> bool:
+    return case.meta is None or case.meta.phase.name != TestPhase.COVERAGE
