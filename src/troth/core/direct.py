@@ -6,10 +6,8 @@ Refusals are the caller's to mend: `insufficient_points`, `unknown_wallet`, `res
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Literal, TypeVar
 from uuid import UUID
 
@@ -21,6 +19,7 @@ from troth.core.burning import split
 from troth.core.calendar import end_of_day, expires_at, expiry_text, local_day
 from troth.core.coercion import parse_moment
 from troth.core.earning import Terms, lot_on
+from troth.core.exact_json import read_exact
 from troth.core.ids import IdKind, read_id
 from troth.core.program import Wallet
 from troth.core.program.fields import read_duration
@@ -29,7 +28,7 @@ from troth.core.state import Lacking, PointState, Redemption, Reservation
 
 def stored(account: Account) -> Mapping[str, object]:
     """The event's properties in stored form."""
-    found: Mapping[str, object] = json.loads(account.event.properties, parse_float=Decimal)
+    found: Mapping[str, object] = read_exact(account.event.properties)
     return found
 
 

@@ -5,16 +5,15 @@ In: an order, what it comes to after refunds, the book of its revision. Out: a v
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 
 import msgspec
 
 from troth.core.calendar import local_day
 from troth.core.coercion import Reading, read_fields
 from troth.core.event import Event
+from troth.core.exact_json import read_exact
 from troth.core.inputs import Inputs, from_json, to_json
 from troth.core.order_content import Net, lowered_fields, net
 from troth.core.order_facts import read_fact
@@ -82,7 +81,7 @@ def as_opened(event: Event, inputs: Inputs, book: RuleBook, lots: Sequence[Lot])
         opening=event.type,
         event_id=event.id,
         occurred_at=event.occurred_at,
-        properties=json.loads(event.properties, parse_float=Decimal),
+        properties=read_exact(event.properties),
     )
     order = new_order(event, inputs, content, book.program.revision)
     held = held_by(deserved(order, net(event.type, content, ()), book, inputs))

@@ -6,14 +6,13 @@ stands. Nothing is posted and nothing is looked up: what a live fold and an expl
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 
 import msgspec
 
 from troth.core.event import Event
+from troth.core.exact_json import read_exact
 from troth.core.inputs import Inputs
 from troth.core.order_award import new_order
 from troth.core.order_content import complete
@@ -122,5 +121,5 @@ def _fact(event: Event, event_type: EventType, opening: EventType) -> Fact:
         opening,
         event_id=event.id,
         occurred_at=event.occurred_at,
-        properties=json.loads(event.properties, parse_float=Decimal),
+        properties=read_exact(event.properties),
     )

@@ -7,10 +7,8 @@ revision; what fell due is found again. Beside it wallets and lots are added up 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
 import msgspec
@@ -20,6 +18,7 @@ from troth.core.calendar import local_day
 from troth.core.coercion import Reading, read_fields
 from troth.core.due import next_step, take_step
 from troth.core.event import Event
+from troth.core.exact_json import read_exact
 from troth.core.ids import recorded_at, show_id
 from troth.core.inputs import to_json
 from troth.core.judging import Judged, record_event
@@ -218,7 +217,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 def _plain(value: object) -> object:
     """The value as it reads back from the record."""
-    return json.loads(_encoder.encode(value), parse_float=Decimal)
+    return read_exact(_encoder.encode(value).decode())
 
 
 def _show(postings: Sequence[Posting]) -> list[str]:

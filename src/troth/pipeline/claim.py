@@ -6,13 +6,12 @@ Claims are made inside the batch's transaction, so a crash or a refusal leaves n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from uuid import UUID
 
 from troth.core.coercion import Problem
+from troth.core.exact_json import read_exact
 from troth.pipeline.books import Books
 from troth.pipeline.outcome import Applied, Conflict, Duplicate, Outcome, RawEvent
 from troth.pipeline.work import Work
@@ -107,7 +106,7 @@ class Claims:
             return Conflict(Problem("/reference", "reference_conflict", detail))
         book = await self._books.at(stored.record.revision)
         sent = book.validator.content(raw, stored.record.type)
-        is_equal = sent is not None and _is_equal(json.loads(sent, parse_float=Decimal), stored, raw)
+        is_equal = sent is not None and _is_equal(read_exact(sent), stored, raw)
         return Duplicate(stored.record, payload_mismatch=not is_equal)
 
 

@@ -6,15 +6,14 @@ transaction, on a connection of its own that `tune` has set up.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
+from troth.core.exact_json import read_exact
 from troth.core.ids import bucket_of
 from troth.core.state import (
     NO_CALENDAR,
@@ -121,7 +120,7 @@ def customer_of(row: asyncpg.Record, wallets: Mapping[str, WalletState]) -> Cust
         tier_since=row["tier_since"],
         orders=row["orders"],
         counts=msgspec.json.decode(row["counts"]),
-        attributes={} if attributes == "{}" else json.loads(attributes, parse_float=Decimal),
+        attributes={} if attributes == "{}" else read_exact(attributes),
         tags=() if tags == "[]" else tuple(msgspec.json.decode(tags)),
         last_activity_at=row["last_activity_at"],
         due_at=row["due_at"],

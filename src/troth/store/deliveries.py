@@ -6,16 +6,15 @@ ones. Must never: hold anything personal; what a message says is made of its eve
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from troth import limits
+from troth.core.exact_json import read_exact
 from troth.core.ids import bucket_in, first_id_at
 from troth.store.sql import load
 
@@ -178,10 +177,7 @@ async def traits(connection: Connection, customers: Sequence[UUID]) -> dict[UUID
     """What these customers are like, without anything personal."""
     rows = await connection.fetch(SQL["traits"], [bucket_in(key) for key in customers], customers)
     return {
-        row["id"]: Traits(
-            json.loads(row["attributes"], parse_float=Decimal), msgspec.json.decode(row["tags"]), row["tier"]
-        )
-        for row in rows
+        row["id"]: Traits(read_exact(row["attributes"]), msgspec.json.decode(row["tags"]), row["tier"]) for row in rows
     }
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
 from troth.core.calendar import show_time
+from troth.core.exact_json import read_exact
 from troth.core.ids import bucket_in, recorded_at, show_id
 from troth.core.record import CausedEvent, RecordedEvent, awards_of, show_caused
 from troth.core.state import Posting
@@ -59,7 +58,6 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 _NOTHING = Personal()
-_read_exact = json.JSONDecoder(parse_float=Decimal).decode  # made once: json.loads makes one for each call
 
 
 async def fetch_events(connection: Connection, vault: Vault, ids: Iterable[UUID]) -> dict[UUID, StoredEvent]:
@@ -107,8 +105,8 @@ def _stored(
         record=_record(
             row, (external_id, personal.reference), own, tuple(_show(effect, postings) for effect in caused)
         ),
-        properties=_read_exact(row["properties"]),
-        inputs=None if inputs is None else _read_exact(inputs),
+        properties=read_exact(row["properties"]),
+        inputs=None if inputs is None else read_exact(inputs),
         personal=personal,
         source=row["source"],
         source_detail=row["source_detail"],

@@ -5,7 +5,6 @@ In: a customer, and names. Out: frozen records of the core; what does not exist 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,6 +15,7 @@ import asyncpg
 import msgspec
 
 from troth import limits
+from troth.core.exact_json import read_exact
 from troth.core.ids import bucket_in, recorded_at
 from troth.core.order_state import LotKey, Order
 from troth.core.state import NEVER, Lot, LotPlace, Redemption, Reservation
@@ -180,7 +180,7 @@ def _stored(row: asyncpg.Record, state: Order | None, lots: Sequence[Lot]) -> St
 
 
 def _plain(text: str) -> dict[str, object]:
-    found: dict[str, object] = json.loads(text, parse_float=Decimal)
+    found: dict[str, object] = read_exact(text)
     return found
 
 

@@ -6,13 +6,13 @@ import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from decimal import Decimal
 from itertools import groupby
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
+from troth.core.exact_json import read_exact
 from troth.core.order_state import LotKey, Order
 from troth.core.replay import PastEvent
 from troth.core.state import (
@@ -88,7 +88,7 @@ def _event(row: asyncpg.Record, postings: tuple[Posting, ...]) -> PastEvent:
     fields = dict(row)
     del fields["customer_id"]
     for name in ("properties", "inputs", "after"):
-        fields[name] = None if fields[name] is None else json.loads(fields[name], parse_float=Decimal)
+        fields[name] = None if fields[name] is None else read_exact(fields[name])
     return PastEvent(**fields, postings=postings)
 
 
@@ -122,7 +122,7 @@ def _caches(row: asyncpg.Record) -> Caches:
         tier_since=row["tier_since"],
         orders=row["orders"],
         counts=json.loads(row["counts"]),
-        attributes=json.loads(row["attributes"], parse_float=Decimal),
+        attributes=read_exact(row["attributes"]),
         tags=tuple(json.loads(row["tags"])),
         last_activity_at=row["last_activity_at"],
         tiers=msgspec.json.decode(row["tiers"], type=TierHistory),

@@ -5,15 +5,14 @@ In: a customer and a place. Out: records of the core as they were written. Nothi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 import msgspec
 
+from troth.core.exact_json import read_exact
 from troth.core.order_state import Order
 from troth.core.state import Lot, Posting, Redemption, Reservation
 from troth.store.reads import CustomerKey, LotPlace, PostingRow
@@ -131,4 +130,4 @@ def order_row(row: asyncpg.Record) -> OrderRow:
 
 def _read(state: str, kind: type[T]) -> T:
     """A state as it was written; undeclared numbers of its content stay exact."""
-    return msgspec.convert(json.loads(state, parse_float=Decimal), kind)
+    return msgspec.convert(read_exact(state), kind)
