@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
-from tests.serving import Served
+from tests.serving import Served, serving
+from troth.config import Config
+from troth.embedded.access import DatabaseAccess
 
 Found = dict[str, object]
 
@@ -90,7 +94,15 @@ async def test_who_waits_for_an_order(served: Served) -> None:
     assert waiting == [(other["id"], True)]
 
 
-async def test_an_order_is_decided_by_time_though_nobody_wrote_it_down(served: Served) -> None:
+@pytest.fixture
+async def unsettled(database: DatabaseAccess) -> AsyncIterator[Served]:
+    """A server that settles nothing by itself."""
+    async with serving(database, Config(settles=False)) as server:
+        yield server
+
+
+async def test_an_order_is_decided_by_time_though_nobody_wrote_it_down(unsettled: Served) -> None:
+    served = unsettled
     program = (await served.get("/v1/program")).json()
     program["orders"] = {"acceptance": {"after": "P14D", "then": "accept"}}
     assert (await served.request("PUT", "/v1/program", json=program)).status_code == 200

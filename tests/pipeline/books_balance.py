@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import asyncpg
+from asyncpg.transaction import Transaction
 
 from troth.core.program import Program
 from troth.proof.verify import RuleBooks, verify
@@ -113,22 +116,21 @@ class InUse:
 
     connection: Connection
     buckets: set[int]
-    unasked: str = ""  # the snapshot that begins with the first question
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    unbegun: Transaction | None = None  # it begins with the first question
 
-    async def execute(self, statement: str) -> None:
-        if statement != "rollback":
-            self.unasked = statement
-        elif self.unasked:
-            self.unasked = ""
-        else:
-            await self.connection.execute(statement)
+    @asynccontextmanager
+    async def transaction(self, **options: Any) -> AsyncIterator[None]:
+        self.unbegun = self.connection.transaction(**options)
+        async with self.stack:
+            yield
 
     async def fetch(self, statement: str, *parameters: object) -> list[asyncpg.Record]:
         if parameters and parameters[0] not in self.buckets:
             return []
-        if self.unasked:
-            await self.connection.execute(self.unasked)
-            self.unasked = ""
+        if self.unbegun is not None:
+            await self.stack.enter_async_context(self.unbegun)
+            self.unbegun = None
         return await self.connection.fetch(statement, *parameters)
 
 

@@ -105,7 +105,7 @@ async def list_customers(
     prefix = plain_text(search, "search")
     after = read_cursor(cursor) if cursor is not None else ""
     book = await reading.live_book()
-    async with reading.database.pool.acquire() as connection:
+    async with reading.at_one_moment() as connection:
         found, last = cut(await customer_page(connection, prefix, after=after, size=size + 1), size)
         items = await customer_items(connection, list(found), await now_of(reading, connection, book))
     following = show_cursor(last.external_id) if last is not None else None
@@ -164,7 +164,7 @@ async def list_lots(
     reading, size = reading_of(request), page_size(limit)
     after = read_place(cursor, LotPlace) if cursor is not None else FIRST_LOT
     book = await reading.live_book()
-    async with reading.database.pool.acquire() as connection:
+    async with reading.at_one_moment() as connection:
         key = await customer_key(connection, customer)
         row = (await read(connection, [customer])).rows.get(customer)
         if row is None:
@@ -180,7 +180,7 @@ async def list_lots(
 async def profile_of(reading: Reading, customer: str, *, with_personal: bool = True) -> Profile:
     """The profile as of now, without personal attributes if so asked. Raises ProblemError 404."""
     book = await reading.live_book()
-    async with reading.database.pool.acquire() as connection:
+    async with reading.at_one_moment() as connection:
         key = await customer_key(connection, customer)
         profile = await load_profile(
             connection, key, await now_of(reading, connection, book), with_personal=with_personal

@@ -70,7 +70,7 @@ async def read_order(request: ReadRequest, order_id: FromPath[str]) -> ASGIRespo
     """The order as it now stands: its facts, what each rule gives for it, its postings, its events and who waits."""
     reading = reading_of(request)
     book = await reading.live_book()
-    async with reading.database.pool.acquire() as connection:
+    async with reading.at_one_moment() as connection:
         known = await _load(connection, reading, order_id, book)
     with_personal = may(request, "customers:read")
     opening = known.opening
@@ -100,7 +100,7 @@ async def list_orders(
     reading, size = reading_of(request), page_size(limit)
     before = read_place(cursor, UUID) if cursor is not None else NEWEST
     book = await reading.live_book()
-    async with reading.database.pool.acquire() as connection:
+    async with reading.at_one_moment() as connection:
         key = await customer_key(connection, customer)
         rows, last = cut(await order_page(connection, key, before=before, size=size + 1), size)
         stored = await fetch_events(connection, reading.vault, [row.id for row in rows])

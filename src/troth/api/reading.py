@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,7 +12,7 @@ from litestar.datastructures import State
 
 from troth.api.auth import caller_of
 from troth.core.rules import RuleBook
-from troth.store.pool import Database
+from troth.store.pool import Connection, Database, snapshot
 from troth.store.programs import live_revision
 from troth.store.vault import Vault
 
@@ -25,6 +26,12 @@ class Reading:
     database: Database
     vault: Vault
     book_at: Callable[[int], Awaitable[RuleBook]]  # revision → compiled; takes a connection of its own
+
+    @asynccontextmanager
+    async def at_one_moment(self) -> AsyncIterator[Connection]:
+        """A connection whose statements all read the database as it stands now, whatever is recorded meanwhile."""
+        async with self.database.pool.acquire() as connection, snapshot(connection):
+            yield connection
 
     async def live_book(self) -> RuleBook:
         """The program that is live now. Ask before taking a connection, so that one reader never holds two."""

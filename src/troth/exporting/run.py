@@ -34,7 +34,7 @@ from troth.exporting.text_formats import CsvFormat, NdjsonFormat
 from troth.store import batch
 from troth.store.files import FileStore, NewFile, StoredFile
 from troth.store.jobs import Ending, Job, Lease, LeaseLostError
-from troth.store.pool import Connection
+from troth.store.pool import Connection, snapshot
 
 _CURABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, LeaseLostError)
 _MEDIA_TYPES = {
@@ -139,7 +139,8 @@ class ExportRun:
                 if self._lease.interrupted is not None:
                     await self._lay_down(file_format, self._lease.interrupted)
                     return False
-                page = await source.page(place)
+                async with snapshot(connection):
+                    page = await source.page(place)
                 self._waiting += await asyncio.to_thread(file_format.write, page.rows)
                 place = page.following
                 self._advance(len(page.rows), place, source)

@@ -1,4 +1,4 @@
-"""Preview: the same steps as a real event, on plain reads. Nothing is claimed, locked or written."""
+"""Preview: the same steps as a real event, on plain reads of one moment. Nothing is claimed, locked or written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from troth.pipeline.write import Party, show, show_record
 from troth.store import batch
 from troth.store.batch import CustomerRow
 from troth.store.loading import Sources
-from troth.store.pool import Connection
+from troth.store.pool import Connection, snapshot
 from troth.store.row_ids import new_id
 from troth.store.vault import Vault
 
@@ -45,12 +45,19 @@ class Preview:
         Without a customer it is a guest's: somebody of whom nothing is known.
         """
         is_of_order = isinstance(raw.type, str) and raw.type in ORDER_FAMILY_TYPES
-        if raw.customer is not None or is_of_order:
-            return await self._run(connection, raw, book)
-        guest = msgspec.structs.replace(raw, customer=f"guest {new_id(0)}")
-        return _as_guest(await self._run(connection, guest, book, is_guest=True))
+        is_guest = raw.customer is None and not is_of_order
+        if is_guest:
+            raw = msgspec.structs.replace(raw, customer=f"guest {new_id()}")
+        outcome = None
+        while outcome is None:
+            async with snapshot(connection):
+                outcome = await self._outcome(connection, raw, book, is_guest=is_guest)
+            if outcome is None:
+                book = await self.books.refresh()
+        return _as_guest(outcome) if is_guest else outcome
 
-    async def _run(self, connection: Connection, raw: RawEvent, book: Book, *, is_guest: bool = False) -> Outcome:
+    async def _outcome(self, connection: Connection, raw: RawEvent, book: Book, *, is_guest: bool) -> Outcome | None:
+        """The outcome under this program; None when another one is live."""
         clock = self.books.clock
         valid = book.validator.validate(raw, clock or present())
         if isinstance(valid, Refused):
@@ -62,7 +69,7 @@ class Preview:
         found = await batch.read(connection, [work.customer])
         if found.live != book.revision or found.clock != clock:
             self.books.clock = found.clock
-            return await self._run(connection, raw, await self.books.refresh(), is_guest=is_guest)
+            return None
         name_works([work], found.names)
         opened = await self.claims.look_up(connection, work, found.names)
         if work.outcome is None and not is_guest:
@@ -81,7 +88,7 @@ class Preview:
         decision = await decide_loaded(connection, party, sources, attempt)
         if decision.duplicate_of is not None:
             return await self.claims.duplicate(connection, decision.duplicate_of)
-        return _outcome(work, party, decision, Shelf(book.rules, sources.kept))
+        return _previewed(work, party, decision, Shelf(book.rules, sources.kept))
 
     async def _book_at(self, revision: int) -> RuleBook:
         return (await self.books.at(revision)).rules
@@ -104,7 +111,7 @@ def _as_guest(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _outcome(work: Work, party: Party, decision: Decision, shelf: Shelf) -> Outcome:
+def _previewed(work: Work, party: Party, decision: Decision, shelf: Shelf) -> Outcome:
     if decision.judged is None:
         assert decision.refusal is not None
         return Rejected((decision.refusal,))

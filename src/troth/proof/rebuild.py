@@ -11,7 +11,7 @@ from troth.core.replay import due_moment
 from troth.proof.compare import caches_of, compare
 from troth.proof.verify import RuleBooks, fold_customer, last_shelf
 from troth.store import proof
-from troth.store.pool import Connection
+from troth.store.pool import Connection, snapshot
 
 
 async def rebuild(connection: Connection, books: RuleBooks) -> int:
@@ -27,7 +27,7 @@ async def rebuild(connection: Connection, books: RuleBooks) -> int:
 
 
 async def _differing(connection: Connection, books: RuleBooks, bucket: int) -> list[UUID]:
-    async with proof.snapshot(connection):
+    async with snapshot(connection):
         past = await proof.read_bucket(connection, bucket)
         caches = await proof.read_caches(connection, bucket)
     found = []

@@ -19,7 +19,7 @@ from troth.core.rules import RuleBook, Shelf, compile_rules
 from troth.core.state import CustomerState
 from troth.proof.compare import compare
 from troth.store import proof
-from troth.store.pool import Connection
+from troth.store.pool import Connection, snapshot
 
 
 class BucketReport(msgspec.Struct, kw_only=True):
@@ -46,7 +46,7 @@ class RuleBooks:
 async def verify(connection: Connection, books: RuleBooks) -> AsyncIterator[BucketReport]:
     """A report per bucket, and one at the end for what concerns no single customer."""
     for bucket in range(limits.BUCKETS):
-        async with proof.snapshot(connection):
+        async with snapshot(connection):
             past = await proof.read_bucket(connection, bucket)
             caches = await proof.read_caches(connection, bucket)
         report = BucketReport(customers=len(caches))
@@ -59,7 +59,7 @@ async def verify(connection: Connection, books: RuleBooks) -> AsyncIterator[Buck
             report.differences += [*fold.differences, *compare(customer_id, fold, found, shelf)]
         report.differences += [_orphan(customer_id) for customer_id in past]
         yield report
-    async with proof.snapshot(connection):
+    async with snapshot(connection):
         lost = await proof.lost_references(connection)
         stock = await proof.wrong_stock(connection)
     yield BucketReport(differences=[*(_lost(*entry) for entry in lost), *(_stock(*entry) for entry in stock)])

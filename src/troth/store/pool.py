@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from asyncpg.transaction import Transaction
 
 from troth import limits
 from troth.store.sql import load
@@ -122,6 +123,11 @@ async def connect(session: Session) -> asyncpg.Connection[asyncpg.Record]:
         connection.terminate()
         raise
     return connection
+
+
+def snapshot(connection: Connection) -> Transaction:
+    """A transaction for reading only: what its statements read belongs to one moment."""
+    return connection.transaction(isolation="repeatable_read", readonly=True)
 
 
 async def set_plan_mode(connection: Connection, mode: PlanMode) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from uuid import UUID
@@ -46,16 +45,6 @@ class Caches(msgspec.Struct, kw_only=True):
     waiting: set[tuple[UUID, UUID]] = set()  # order key, event
     reservations: dict[UUID, Reservation] = {}
     redemptions: dict[UUID, Redemption] = {}
-
-
-@asynccontextmanager
-async def snapshot(connection: Connection) -> AsyncIterator[None]:
-    """One moment of the database, for reading only."""
-    await connection.execute(SQL["begin_snapshot"])
-    try:
-        yield
-    finally:
-        await connection.execute("rollback")
 
 
 async def read_bucket(connection: Connection, bucket: int) -> dict[UUID, list[PastEvent]]:

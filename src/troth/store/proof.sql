@@ -1,9 +1,5 @@
 -- Whole buckets, for proving: read in one snapshot each.
 
--- name: begin_snapshot
--- Events and caches of a bucket are compared as of one moment, beside live traffic.
-begin isolation level repeatable read
-
 -- name: events
 -- Every event of a bucket in the order in which it was judged.
 select customer_id, id, seq, type, occurred_at, source, properties, inputs, after, parent, depth, caused, outcome,
