@@ -150,7 +150,11 @@ def test_a_taken_port_is_told_at_once(data: Path) -> None:
     assert (outcome.returncode, "in use" in outcome.stderr) == (1, True)
 
 
-def test_another_master_key_is_refused_before_it_serves(data: Path) -> None:
+def test_another_master_key_is_refused_before_it_serves(data: Path, tmp_path: Path) -> None:
+    """Where something is sealed already."""
+    file = tmp_path / "one.csv"
+    file.write_text("customer,type\nada,signup\n")
+    assert run("import", str(file), "--data", str(data)).returncode == 0
     outcome = run("serve", "--data", str(data), "--port", "0", TROTH_MASTER_KEY="00" * 32)
     assert (outcome.returncode, outcome.stdout) == (1, "")
     assert "master key" in outcome.stderr
