@@ -153,7 +153,7 @@ def test_a_taken_port_is_told_at_once(data: Path) -> None:
 def test_another_master_key_is_refused_before_it_serves(data: Path, tmp_path: Path) -> None:
     """Where something is sealed already."""
     file = tmp_path / "one.csv"
-    file.write_text("customer,type\nada,signup\n")
+    file.write_text("customer,type\ngrace,signup\n")
     assert run("import", str(file), "--data", str(data)).returncode == 0
     outcome = run("serve", "--data", str(data), "--port", "0", TROTH_MASTER_KEY="00" * 32)
     assert (outcome.returncode, outcome.stdout) == (1, "")
