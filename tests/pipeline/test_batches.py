@@ -144,7 +144,8 @@ async def test_no_transaction_holds_more_than_batch_events(shop: Shop) -> None:
 async def test_waiting_callers_share_transactions(shop: Shop) -> None:
     names = of_lane(0, limits.BATCH_EVENTS + 10)
     await asyncio.gather(*(shop.send(purchase(name)) for name in names))
-    assert shop.engine.batcher.statistics.batches <= 4  # one event at once, then what has come since
+    statistics = shop.engine.batcher.statistics
+    assert statistics.batches <= statistics.events / 10  # usually three: one event at once, then what has come since
 
 
 async def test_full_queues_refuse_whole_calls(database: TestDatabase) -> None:
