@@ -56,6 +56,11 @@ async def import_file(shop: Shop) -> Tally:
     return run.tally
 
 
+def rows_of_customers() -> Counter[str]:
+    with gzip.open(FILE, "rt", newline="") as packed:
+        return Counter(row["customer"] for row in csv.DictReader(packed))
+
+
 def answers() -> dict[str, dict[str, int]]:
     """Points of each customer under each rule, computed from the rows; of rules that give some."""
     found: dict[str, Counter[str]] = {}
@@ -94,6 +99,10 @@ _AWARDS = """
     from identities i left join postings p
         on p.bucket = i.customer_bucket and p.customer_id = i.customer_id and p.from_state = 'program'
     group by 1, 2"""
+_EVENTS = """
+    select i.external_id, count(*) as events
+    from identities i join events e on e.bucket = i.customer_bucket and e.customer_id = i.customer_id
+    group by 1"""
 _BALANCES = """
     select i.external_id, coalesce(sum(b.available), 0)::bigint as points
     from identities i left join balances b on b.bucket = i.customer_bucket and b.customer_id = i.customer_id
